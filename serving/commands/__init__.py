@@ -1,0 +1,1 @@
+"""The subcommands of `stance`, a module for each kind of work."""

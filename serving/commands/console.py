@@ -1,0 +1,65 @@
+"""The command line application, the options that commands share, and how they speak."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from labels.corpus import CORPUS_VARIABLE
+from training.outcomes import Progress as Report
+
+app = typer.Typer(
+    name="stance",
+    help="Stance scores for sentences about international disputes: label, train, evaluate, serve.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+labels_app = typer.Typer(help="Label files and the corpus that they point into.", no_args_is_help=True)
+app.add_typer(labels_app, name="labels")
+
+Labels = Annotated[
+    list[Path] | None,
+    typer.Option("--labels", help="Label file (JSONL); may be given several times. Default: the project's own."),
+]
+Targets = Annotated[Path, typer.Option("--targets", help="Taxonomy file.", show_default="the project's own")]
+Corpus = Annotated[
+    Path | None,
+    typer.Option("--corpus", envvar=CORPUS_VARIABLE, help="Folder of the documents that stand-off labels point into."),
+]
+SkipUnknown = Annotated[
+    bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
+]
+ModelFolder = Annotated[Path, typer.Option("--model", help="Model folder.", show_default="the one that ships")]
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
+
+# Piped, a table keeps its columns; in a terminal it fits the window.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A bar on standard error, where that is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False))

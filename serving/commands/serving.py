@@ -1,0 +1,77 @@
+"""`stance score` and `serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
+from serving.sentences import read_sentences
+from training.model_folder import DEFAULT_MODEL, load_model
+
+
+@app.command()
+def score(
+    text: Annotated[str | None, typer.Argument(help="A text, or - for lines on standard input.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help='JSONL ({"text", optional "id"}), or plain text, a sentence a line.')
+    ] = None,
+    model: ModelFolder = DEFAULT_MODEL,
+    target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score texts: a line out for each text in, in the same order."""
+    from serving.scoring import score_texts
+
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give a text, - for standard input, or --file FILE")
+    trained = load_model(model)
+    for target_id in target or ():
+        if target_id not in trained.taxonomy.ids:
+            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    sentences = read_sentences(text, file)
+    with progress() as report:
+        results = score_texts(trained, [sentence.text for sentence in sentences], target or None, report)
+    for sentence, result in zip(sentences, results, strict=True):
+        if as_json:
+            print_json({**sentence.identity, **result})
+        else:
+            _print_readable(sentence.text, result)
+
+
+def _print_readable(text: str, result: dict[str, Any]) -> None:
+    out.print(text, style="bold", markup=False)
+    touched = {k: v for k, v in result["targets"].items() if v["label"] != "unrelated"}
+    for target_id, answer in touched.items():
+        share = answer["probabilities"][answer["label"]]
+        out.print(f"  {target_id:<26} {answer['label']:<10} score {answer['score']:+.2f}   p {share:.2f}", markup=False)
+    if not touched:
+        out.print("  touches none of the targets")
+    if result["truncated"]:
+        out.print("  only its beginning was read: the text is longer than the model takes")
+
+
+@app.command()
+def serve(
+    model: ModelFolder = DEFAULT_MODEL,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+) -> None:
+    """Serve a model over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process)."""
+    from serving.service import MODEL_VARIABLE
+
+    # A service that cannot load its model would be started again and again; so look first.
+    trained = load_model(model)
+    trained.estimator.load()
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
+    err.print(f"serving {trained.version} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
+    os.environ[MODEL_VARIABLE] = str(model.resolve())
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
+    # This process becomes the server, so that its process id is the one to stop.
+    os.execv(sys.executable, command)

@@ -1,0 +1,125 @@
+"""`stance train` and `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from labels.records import default_label_files
+from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
+from serving.commands.console import (
+    Corpus,
+    Json,
+    Labels,
+    ModelFolder,
+    SkipUnknown,
+    Targets,
+    app,
+    err,
+    out,
+    print_json,
+    progress,
+)
+from training.model_folder import DEFAULT_MODEL, load_model, save_model
+from training.recipes import DEFAULT_RECIPE, load_recipe
+
+
+@app.command()
+def train(
+    out_dir: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    labels: Labels = None,
+    targets: Targets = DEFAULT_TARGETS,
+    corpus: Corpus = None,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a recipe file of your own.")] = DEFAULT_RECIPE,
+    skip_unknown_targets: SkipUnknown = False,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier on the training part of label files and write a model folder."""
+    from training.train import read_labelled, train
+
+    chosen = load_recipe(recipe)
+    files = tuple(labels or default_label_files())
+    data = read_labelled(files, load_taxonomy(targets), corpus, skip_unknown_targets=skip_unknown_targets)
+    if data.missing:
+        err.print(
+            f"note: {data.missing.total()} records are left out: the corpus lacks the {len(data.missing)} documents "
+            "that they point into (`stance labels resolve` lists them)."
+        )
+    with progress() as report:
+        model = save_model(train(data, chosen, report), out_dir)
+    counts = model.data["classes"]
+    for target_id, classes in counts.items():
+        if never := [label for label, count in classes.items() if count == 0 and label != "not read"]:
+            err.print(
+                f"note: {target_id}: no training sentence is {' or '.join(never)}, so none will ever be answered."
+            )
+    if as_json:
+        print_json({"version": model.version, "out": str(out_dir), "data": model.data, "metrics": model.metrics})
+        return
+    out.print(f"wrote {out_dir}: {model.version}, {model.data['sentences']} sentences, {model.data['groups']} groups")
+    if "targets" in model.metrics:
+        out.print(_figures(f"Held-out figures of the training part ({chosen.folds} folds)", model.metrics))
+
+
+@app.command()
+def evaluate(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for report.html, metrics.json and model-card.md.")],
+    model: ModelFolder = DEFAULT_MODEL,
+    labels: Labels = None,
+    corpus: Corpus = None,
+    split: Annotated[str, typer.Option(help="Part of the data to score: test or dev.")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Score a model on sentences that it was not trained on, and write a report."""
+    from training.evaluation import evaluate
+    from training.report import write_report
+    from training.train import read_labelled
+
+    trained = load_model(model)
+    files = tuple(labels or default_label_files())
+    data = read_labelled(files, trained.taxonomy, corpus, skip_unknown_targets=True)
+    with progress() as report:
+        metrics = evaluate(trained, data, split, report)
+    written = write_report(metrics, out_dir)
+    if as_json:
+        print_json(metrics)
+        return
+    for path in written:
+        out.print(f"wrote {path}")
+    for name, figures in metrics["sets"].items():
+        title = f"{'Twice-labelled' if name == 'twice' else 'All'} {split} sentences: {figures['sentences']}"
+        out.print(_figures(title, figures["model"], figures.get("floor"), figures.get("agreement")))
+
+
+def _figures(
+    title: str,
+    model: Mapping[str, Any],
+    floor: Mapping[str, Any] | None = None,
+    agreement: Mapping[str, Any] | None = None,
+) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    columns = [("model", model), ("floor", floor), ("agreement", agreement)]
+    table.add_column("target")
+    for name, given in columns:
+        if given:
+            table.add_column(f"{name}: macro-F1", justify="right")
+            table.add_column("F_avg", justify="right")
+    for target_id in model["targets"]:
+        cells = [
+            _interval(given["targets"][target_id][figure])
+            for _, given in columns
+            if given
+            for figure in ("macro_f1", "pole_f1")
+        ]
+        table.add_row(target_id, *cells)
+    return table
+
+
+def _interval(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "–"
+    return f"{figure['value']:.2f} [{figure['low'] or 0:.2f}, {figure['high'] or 0:.2f}]"

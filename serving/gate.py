@@ -1,0 +1,144 @@
+"""What every request passes before BentoML sees it: bounds, validation, and one envelope for all errors.
+
+BentoML bounds no body, answers errors in several shapes and hangs where a middleware raises; so requests are read,
+counted and checked here, and whatever the framework answers with a status of 400 or more is put into the envelope.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from labels.records import first_problem
+from serving.errors import RequestError, error_response, plain_error
+from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
+
+SCORE_PATH = "/v1/score"
+
+_logger = logging.getLogger("bentoml.stance")
+
+_CODES = {
+    "json_invalid": ("invalid_json", "the body is not JSON"),
+    "too_long": ("too_many_texts", f"at most {MAX_TEXTS} texts a request"),
+    "string_too_long": ("text_too_long", f"a text has at most {MAX_CHARACTERS} characters"),
+    "string_too_short": ("empty_text", "a text must not be empty"),
+    "string_pattern_mismatch": ("empty_text", "a text must not be empty"),
+}
+
+
+class Gate:
+    """ASGI middleware around the whole service.
+
+    Args:
+        app: the service.
+        target_ids: gives the ids of the targets that can be asked for now.
+    """
+
+    def __init__(self, app: ASGIApp, target_ids: Callable[[], Sequence[str]]) -> None:
+        self._app, self._target_ids = app, target_ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        envelope = _Envelope(scope, receive, send)
+        try:
+            body = await _read(scope, receive)
+            if scope["path"] == SCORE_PATH and scope["method"] == "POST":
+                check_score_request(body, self._target_ids())
+                # Whatever the client called it, it is JSON; curl's -d says it was a form.
+                others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+                scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+            await self._app(scope, _replay(body, receive), envelope.send)
+        except RequestError as error:
+            await envelope.fail(error)
+        except Exception:
+            _logger.exception("request failed")
+            await envelope.fail(RequestError(500, "the service failed; its log says why"))
+
+
+def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
+    """The request in a body.
+
+    Raises:
+        RequestError: 400, with code, message and field.
+    """
+    try:
+        request = ScoreRequest.model_validate_json(body)
+    except ValidationError as error:
+        field, message = first_problem(error)
+        code, plain = _CODES.get(error.errors(include_url=False)[0]["type"], ("invalid_request", ""))
+        if code == "invalid_json":
+            plain = f"{plain}: {message.removeprefix('invalid JSON: ')}"
+        raise RequestError(400, plain or message, code=code, field=field or None) from None
+    for place, target_id in enumerate(request.targets or ()):
+        if target_id not in target_ids:
+            raise RequestError(
+                400,
+                f"no target '{target_id[:100]}'; this model has {', '.join(target_ids)}",
+                code="unknown_target",
+                field=f"targets.{place}",
+            )
+    return request
+
+
+class _Envelope:
+    """Passes a response on, unless it is an error in a shape that is not ours."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._started = False
+        self._replaced: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if message["status"] >= 400:
+                self._replaced = message["status"]
+                return
+            self._started = True
+        if self._replaced is None:
+            await self._send(message)
+        elif not message.get("more_body"):
+            await self._respond(plain_error(self._replaced))
+
+    async def fail(self, error: RequestError) -> None:
+        # Once an answer has begun there is no taking it back; the broken connection tells the client.
+        if not self._started:
+            await self._respond(error)
+
+    async def _respond(self, error: RequestError) -> None:
+        self._started = True
+        await error_response(error)(self._scope, self._receive, self._send)
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    too_large = RequestError(413, f"a body has at most {MAX_BODY_BYTES} bytes")
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
+            raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

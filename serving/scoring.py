@@ -1,0 +1,66 @@
+"""Stance scores of texts: what `/v1/score` and `stance score` answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from labels.taxonomy import Target, Taxonomy
+from training.model_folder import Model
+from training.outcomes import Progress
+
+DECIMALS = 6
+"""Of the probabilities in an answer: finer than float32 rounding would be noise."""
+
+
+def score_texts(
+    model: Model, texts: Sequence[str], targets: Sequence[str] | None = None, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """The answer for each text, in their order.
+
+    Args:
+        model: a trained model.
+        texts: none of them empty.
+        targets: ids to answer for, in that order; all of the taxonomy where None.
+
+    Returns:
+        for each text `targets` (id → label, score, probabilities) and `truncated` (longer than is read). `label` is the
+        most probable outcome, `score` = p(conciliatory pole) − p(other pole), in [−1, 1].
+
+    Raises:
+        KeyError: a target that the model does not have.
+    """
+    taxonomy = model.taxonomy
+    columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
+    given = model.estimator.predict_proba(texts, progress)
+    return [
+        {"targets": {target.id: _answer(row[t], target) for t, target in columns}, "truncated": truncated}
+        for row, truncated in zip(given, model.estimator.truncated(texts), strict=True)
+    ]
+
+
+def _answer(probabilities: Any, target: Target) -> dict[str, Any]:
+    given = {label: round(float(p), DECIMALS) for label, p in zip(target.outcomes, probabilities, strict=False)}
+    return {
+        "label": target.outcomes[int(probabilities[: len(target.outcomes)].argmax())],
+        "score": round(given[target.conciliatory] - given[target.other], DECIMALS),
+        "probabilities": given,
+    }
+
+
+def describe_targets(taxonomy: Taxonomy) -> list[dict[str, Any]]:
+    """What `/v1/targets` answers: every target with all outcomes that its label can have."""
+    return [{"id": target.id, **target.as_dict(), "labels": list(target.outcomes)} for target in taxonomy]
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """What `/v1/model` answers."""
+    settings = model.estimator.settings()["features"]
+    return {
+        "version": model.version,
+        "recipe": model.recipe.model_dump(),
+        "features": {key: value for key, value in settings.items() if key != "vocabulary"},
+        "targets": list(model.taxonomy.ids),
+        "trained_on": dict(model.data),
+        "cross_validated": dict(model.metrics),
+    }

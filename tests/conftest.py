@@ -1,0 +1,123 @@
+"""What the tests share: commands run as a user runs them, small labelled data, and models trained on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# BentoML reads these when it is imported; each run of the tests has a home of its own.
+_HOME = tempfile.mkdtemp(prefix="stance-tests-")
+os.environ |= {
+    "BENTOML_HOME": f"{_HOME}/bentoml",
+    "PROMETHEUS_MULTIPROC_DIR": f"{_HOME}/prometheus",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "STANCE_CACHE": f"{_HOME}/cache",
+}
+for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
+    Path(os.environ[_name]).mkdir(parents=True)
+
+PROJECT = Path(__file__).parents[1]
+
+
+def run_stance(
+    *arguments: str | Path, stdin: str | None = None, cwd: Path = PROJECT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the console command in a process of its own; `environment` adds variables."""
+    return subprocess.run(
+        [sys.executable, "-m", "serving.cli", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf8",
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        check=False,
+        timeout=900,
+    )
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_corpus() -> Path:
+    """The corpus that the project's own stand-off labels point into."""
+    named = os.environ.get("STANCE_CORPUS")
+    folder = Path(named) if named else PROJECT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("needs the corpus folder: STANCE_CORPUS, or ../shared/corpus")
+    return folder
+
+
+MEALS_TARGETS = """\
+targets:
+  free_meals:
+    title: Free meals
+    proposition: Schools should serve free meals.
+    classes: ["yes", unsure, "no"]
+    poles: {conciliatory: "yes", other: "no"}
+  later_start:
+    title: Later start
+    proposition: School should start later.
+    classes: [pro, contra]
+    poles: {conciliatory: pro, other: contra}
+"""
+
+_MEALS = {
+    "yes": ["Free lunches for every pupil are right, {} said.", "{} wants the canteen to cost nothing."],
+    "no": ["Parents ought to pay for lunch themselves, {} said.", "{} rejects free canteen food as waste."],
+    "unsure": ["{} has not made up her mind about the canteen.", "Whether lunch stays free is open, {} said."],
+    None: ["{} repaired the roof of the gym.", "The choir of {} sang on Monday."],
+}
+_START = {
+    "pro": ["{} wants lessons to begin at nine.", "Let pupils sleep longer, {} urged."],
+    "contra": ["{} insists that the bell rings at eight.", "An early start never hurt anyone, {} said."],
+    None: ["{} painted the fence.", "The bus of {} was late."],
+}
+_WHO = ["the mayor", "the teachers' union", "a headmistress", "the ministry", "the cook", "a parent", "the council"]
+
+
+def meals_records() -> list[dict[str, Any]]:
+    """Sentences of an invented local dispute in another taxonomy, two of eight documents for testing."""
+    rows: list[dict[str, Any]] = []
+    for label, sentences in _MEALS.items():
+        rows += [{"text": s.format(who), "labels": {"free_meals": label}} for s in sentences for who in _WHO]
+    for label, sentences in _START.items():
+        rows += [
+            {"text": s.format(who), "labels": {"later_start": label, "free_meals": None}}
+            for s in sentences
+            for who in _WHO
+        ]
+    for number, row in enumerate(rows):
+        group = number % 8
+        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": "test" if group > 5 else "train"}
+    return rows
+
+
+@pytest.fixture(scope="session")
+def meals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `targets.yaml` and `labels.jsonl` of `meals_records`."""
+    folder = tmp_path_factory.mktemp("meals")
+    (folder / "targets.yaml").write_text(MEALS_TARGETS)
+    write_lines(folder / "labels.jsonl", meals_records())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def meals_model(meals: Path) -> Path:
+    """A model folder trained on `meals` by the floor recipe, which needs no encoder."""
+    out = meals / "model"
+    arguments = ["--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml"]
+    done = run_stance("train", *arguments, "--recipe", "floor", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out

@@ -1,0 +1,1 @@
+"""From labelled sentences to a model folder, and from there to a report."""

@@ -1,0 +1,89 @@
+"""Labelled sentences as a Hugging Face `datasets` Dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from datasets import Dataset, Features, List, Value
+from numpy.typing import NDArray
+
+from labels.corpus import Sentence
+from labels.records import Labels, Record
+from labels.taxonomy import Taxonomy
+from training.outcomes import NOT_READ, Outcomes
+
+
+def to_dataset(sentences: Sequence[Sentence], taxonomy: Taxonomy) -> Dataset:
+    """One row a sentence.
+
+    Columns: `id`, `text`, `unit` (what must not be split), `part` (train, dev, test), `outcomes` (a number a
+    target, see `Outcomes`), `passes` (the first two annotators' outcomes, or empty), `source`, `date`, `holder`.
+    """
+    records = [sentence.record for sentence in sentences]
+    columns = {
+        "id": [record.id for record in records],
+        "text": [sentence.text for sentence in sentences],
+        "unit": [record.unit for record in records],
+        "part": [record.part for record in records],
+        "source": [record.source for record in records],
+        "date": [record.date for record in records],
+        "holder": [record.holder for record in records],
+        "outcomes": [outcomes_of(record.labels, taxonomy) for record in records],
+        "passes": [_passes(record, taxonomy) for record in records],
+    }
+    text = Value("string")
+    features = Features(
+        dict.fromkeys(("id", "text", "unit", "part", "source", "date", "holder"), text)
+        | {"outcomes": List(Value("int8")), "passes": List(List(Value("int8")))}
+    )
+    return Dataset.from_dict(columns, features=features)
+
+
+def _passes(record: Record, taxonomy: Taxonomy) -> list[list[int]]:
+    passes = [outcomes_of(annotation.labels, taxonomy) for annotation in record.annotations[:2]]
+    return passes if len(passes) == 2 else []
+
+
+def outcomes_of(labels: Labels, taxonomy: Taxonomy) -> list[int]:
+    """A row of `Outcomes`."""
+    return [t.outcome(labels[t.id]) if t.id in labels else NOT_READ for t in taxonomy]
+
+
+def outcome_matrix(data: Dataset, taxonomy: Taxonomy) -> Outcomes:
+    return np.array(data["outcomes"], np.int8).reshape(len(data), len(taxonomy))
+
+
+def texts_of(data: Dataset) -> list[str]:
+    return list(data["text"])
+
+
+def units_of(data: Dataset) -> list[str]:
+    return list(data["unit"])
+
+
+def fingerprint(data: Dataset) -> str:
+    """SHA-256 over what a model learns from: id, text, unit and outcomes of each row, whatever their order."""
+    lines = sorted(
+        json.dumps([row["id"], row["text"], row["unit"], row["outcomes"]], ensure_ascii=True) for row in data
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def class_counts(outcomes: Outcomes, taxonomy: Taxonomy) -> dict[str, dict[str, int]]:
+    """How often each class stands, and how many sentences were not read, by target."""
+    return {
+        target.id: {
+            **{label: int((column == k).sum()) for k, label in enumerate(target.outcomes)},
+            "not read": int((column == NOT_READ).sum()),
+        }
+        for target, column in zip(taxonomy, outcomes.T, strict=True)
+    }
+
+
+def marks(values: Sequence[str]) -> NDArray[np.uint64]:
+    """Eight bytes of the SHA-256 of each distinct value, sorted: enough to recognise it again, not to read it."""
+    digests = {hashlib.sha256(value.encode("utf8", "surrogatepass")).digest()[:8] for value in values}
+    return np.array(sorted(int.from_bytes(digest, "big") for digest in digests), np.uint64)

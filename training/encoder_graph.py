@@ -1,0 +1,86 @@
+"""Write the encoder's graph without its weights, so that serving needs no torch.
+
+Run once a release of the encoder (`python -m training.encoder_graph`, extra `torch`); the result is kept in
+`training/graphs/`. Every initializer keeps the checkpoint's tensor name and is marked as external data, to be
+given to ONNX Runtime from the verified safetensors file when the graph is loaded.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from training.encoder import MINILM, EncoderPackage, layer_output, verified_weights
+
+
+def write_graph(package: EncoderPackage, path: Path) -> None:
+    """Export `token ids, attention mask → embedding of every layer` as an ONNX graph.
+
+    `layer_0` is what the token embeddings give, `layer_N` the last layer. Each is pooled by the mean over the tokens
+    that are not padding and brought to length 1, as the encoder's own last layer is (sentence-transformers,
+    `1_Pooling` and `2_Normalize`).
+    """
+    import onnx
+    import torch
+    from onnx import TensorProto
+    from transformers import AutoModel
+
+    class Pooled(torch.nn.Module):
+        def __init__(self, encoder: torch.nn.Module) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            layers = self.encoder(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                token_type_ids=torch.zeros_like(input_ids),
+                output_hidden_states=True,
+            ).hidden_states
+            weight = attention_mask.unsqueeze(-1).to(layers[0].dtype)
+            pooled = [(states * weight).sum(1) / weight.sum(1).clamp(min=1e-9) for states in layers]
+            return tuple(torch.nn.functional.normalize(each, dim=1) for each in pooled)
+
+    encoder = AutoModel.from_pretrained(package.folder(), attn_implementation="eager", add_pooling_layer=False).eval()
+    outputs = [layer_output(layer) for layer in range(package.layers + 1)]
+    example = torch.ones((2, 7), dtype=torch.int64)
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        Pooled(encoder).eval(),
+        (example, example),
+        buffer,  # type: ignore[arg-type]  # a stream is taken too where dynamo=False
+        input_names=["input_ids", "attention_mask"],
+        output_names=outputs,
+        dynamic_axes={
+            "input_ids": {0: "texts", 1: "tokens"},
+            "attention_mask": {0: "texts", 1: "tokens"},
+            **{name: {0: "texts"} for name in outputs},
+        },
+        opset_version=17,
+        do_constant_folding=False,
+        dynamo=False,
+    )
+    model = onnx.load_from_string(buffer.getvalue())
+    weights = verified_weights(package)
+    for tensor in model.graph.initializer:
+        name = tensor.name.removeprefix("encoder.")
+        if name not in weights:
+            continue
+        for node in model.graph.node:
+            node.input[:] = [name if given == tensor.name else given for given in node.input]
+        tensor.name = name
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        # ONNX Runtime wants a place; the weights themselves are handed over when the graph is loaded.
+        tensor.external_data.add(key="location", value="model.safetensors")
+    model.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+
+
+if __name__ == "__main__":
+    write_graph(MINILM, MINILM.graph)
+    print(f"wrote {MINILM.graph} ({MINILM.graph.stat().st_size / 1000:.0f} kB)")

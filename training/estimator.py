@@ -1,0 +1,55 @@
+"""The one shape that every family of classifiers has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from numpy.typing import NDArray
+
+from labels.taxonomy import Taxonomy
+from training.outcomes import Probabilities, Progress
+
+if TYPE_CHECKING:
+    from datasets import Dataset  # only training needs it; what serves does not have it
+
+
+class Estimator(Protocol):
+    """A classifier of all targets at once.
+
+    Attributes:
+        taxonomy: the order of targets and outcomes on the axes of `predict_proba`.
+    """
+
+    taxonomy: Taxonomy
+
+    def fit(self, data: Dataset, progress: Progress | None = None) -> Self:
+        """Train on a dataset made by `training.dataset.to_dataset`; the same data give the same classifier."""
+        ...
+
+    def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
+        """Probabilities of shape (texts, targets, width)."""
+        ...
+
+    def held_out_proba(self) -> Probabilities | None:
+        """After `fit`: of the training sentences, from classifiers that did not see their group.
+
+        NaN in rows for which no group could be held out; None where the classifier was loaded.
+        """
+        ...
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts are too long to be read whole."""
+        ...
+
+    def load(self) -> None:
+        """Get ready to predict now, rather than at the first text."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """All that was learnt and is not a tensor, fit for JSON."""
+        ...
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """What was learnt, by name."""
+        ...

@@ -1,0 +1,160 @@
+"""One logistic regression a target, over features that all targets share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
+
+from labels.errors import StanceError
+from labels.taxonomy import Target, Taxonomy
+from training.metrics import confusion, scores
+from training.outcomes import NOT_READ, Outcomes, Probabilities, Progress
+
+Features = Any
+"""A matrix of shape (sentences, features), dense (numpy) or sparse (scipy)."""
+
+
+@dataclass(frozen=True)
+class HeadChoice:
+    """What was chosen for one target.
+
+    Attributes:
+        c: inverse strength of the L2 penalty.
+        balance: exponent of the class weights (n / (k · n_class)); 0 leaves classes as they are, 1 is "balanced".
+    """
+
+    c: float
+    balance: float
+
+
+@dataclass(frozen=True)
+class LogisticHeads:
+    """Trained heads.
+
+    Attributes:
+        weights: shape (targets, width, features).
+        bias: shape (targets, width); −inf for outcomes that a target lacks or that never stood in training.
+        choices: per target, what it was trained with.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    choices: tuple[HeadChoice, ...]
+
+    def predict_proba(self, features: Features) -> Probabilities:
+        """Softmax over each target's outcomes."""
+        targets, width, _ = self.weights.shape
+        # One product for all targets; sparse features keep their own multiplication.
+        logits = np.asarray(features @ self.weights.reshape(targets * width, -1).T, np.float64)
+        logits = logits.reshape(-1, targets, width) + self.bias
+        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=2, keepdims=True))
+
+
+def fit_heads(
+    features: Features, outcomes: Outcomes, taxonomy: Taxonomy, choices: Sequence[HeadChoice]
+) -> LogisticHeads:
+    """Train a head a target on the sentences that were read for it.
+
+    Raises:
+        StanceError: no sentence was read for a target.
+    """
+    weights = np.zeros((len(taxonomy), taxonomy.width, features.shape[1]), np.float32)
+    bias = np.full((len(taxonomy), taxonomy.width), -np.inf, np.float32)
+    for t, (target, choice) in enumerate(zip(taxonomy, choices, strict=True)):
+        read = outcomes[:, t] != NOT_READ
+        if not read.any():
+            raise StanceError(
+                f"no training sentence was read for target '{target.id}'",
+                field=f"labels.{target.id}",
+                hint="Label some (null where it is not touched), or take the target out of the taxonomy.",
+            )
+        gold = outcomes[read, t]
+        present, counts = np.unique(gold, return_counts=True)
+        if len(present) == 1:
+            bias[t, present[0]] = 0.0
+            continue
+        rate = (len(gold) / (len(present) * counts)) ** choice.balance
+        model = LogisticRegression(
+            C=choice.c, class_weight=dict(zip(present.tolist(), rate.tolist(), strict=True)), max_iter=2000
+        )
+        model.fit(features[read], gold)
+        if len(present) == 2:  # scikit-learn keeps the difference only
+            weights[t, present[1]], bias[t, present] = model.coef_[0], (0.0, model.intercept_[0])
+        else:
+            weights[t, present], bias[t, present] = model.coef_, model.intercept_
+    return LogisticHeads(weights, bias, tuple(choices))
+
+
+def choose_heads(
+    features: Features,
+    outcomes: Outcomes,
+    units: Sequence[str],
+    taxonomy: Taxonomy,
+    grid: Sequence[HeadChoice],
+    folds: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> tuple[tuple[HeadChoice, ...], Probabilities]:
+    """Per target, the choice with the best macro-F1 on groups that were held out.
+
+    Returns:
+        the choices, and for every sentence the probabilities given by heads that did not see its group.
+        NaN where there are too few groups to hold any out.
+    """
+    held_out = np.full((len(outcomes), len(taxonomy), taxonomy.width), np.nan)
+    distinct = len(set(units))
+    if distinct < 2:
+        return (grid[0],) * len(taxonomy), held_out
+    splitter = GroupKFold(min(folds, distinct), shuffle=True, random_state=seed)
+    parts = list(splitter.split(np.zeros(len(units)), groups=list(units)))
+
+    def predict_held_out(t: int, choice: HeadChoice) -> Probabilities:
+        alone = Taxonomy((taxonomy.targets[t],))
+        column = outcomes[:, [t]]
+        given = np.full((len(outcomes), 1, alone.width), np.nan)
+        for train, test in parts:
+            if (column[train] != NOT_READ).any():
+                heads = fit_heads(features[train], column[train], alone, [choice])
+                given[test] = heads.predict_proba(features[test])
+        return given
+
+    tasks = list(product(range(len(taxonomy)), grid))
+    # Matrices of this size are multiplied faster by one thread, so the cores are given a fit each.
+    with threadpool_limits(1):
+        results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
+            delayed(predict_held_out)(t, choice) for t, choice in tasks
+        )
+        best = [-1.0] * len(taxonomy)
+        choices = [grid[0]] * len(taxonomy)
+        for done, ((t, choice), given) in enumerate(zip(tasks, results, strict=True), start=1):
+            macro = _macro_f1(outcomes[:, [t]], given, taxonomy.targets[t])
+            if macro > best[t]:
+                best[t], choices[t] = macro, choice
+                held_out[:, t] = 0.0
+                held_out[:, t, : given.shape[2]] = given[:, 0]
+            if progress:
+                progress("choosing settings", done, len(tasks))
+    return tuple(choices), held_out
+
+
+def head_grid(c: Sequence[float], balance: Sequence[float]) -> tuple[HeadChoice, ...]:
+    """Every pairing, in the order given."""
+    return tuple(HeadChoice(*pair) for pair in product(c, balance))
+
+
+def _macro_f1(column: Outcomes, given: Probabilities, target: Target) -> float:
+    known = ~np.isnan(given[:, 0, 0])
+    if not known.any():
+        return 0.0
+    table = confusion(column[known], given[known].argmax(axis=2), [""] * int(known.sum()), given.shape[2])
+    return float(scores(table.sum(axis=0), Taxonomy((target,))).macro_f1[0])

@@ -1,0 +1,185 @@
+"""Model folders: a trained classifier on disk, without pickle, checked by hash when it is loaded.
+
+`model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `trained_on.safetensors` (marks of
+the training sentences and groups, so that nobody is scored on what they were trained on) and `metrics.json`
+(cross-validated figures of the training part).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from labels.errors import StanceError
+from labels.taxonomy import Taxonomy, parse_taxonomy
+from training.estimator import Estimator
+from training.linear import restored_linear
+from training.recipes import Recipe
+
+FORMAT = 1
+DEFAULT_MODEL = Path(__file__).parent / "default_model"
+
+Marks = Mapping[str, NDArray[np.uint64]]
+"""`sentences` and `groups`: see `training.dataset.marks`."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained classifier and what is known about it.
+
+    Attributes:
+        estimator: gives the probabilities.
+        taxonomy: its targets.
+        recipe: how it was trained.
+        data: what it was trained on: fingerprint, counts by class and by file, what was missing.
+        trained_on: marks of the training sentences and groups.
+        metrics: cross-validated figures of the training part.
+        version: recipe and twelve digits of the hash of all that decides its answers.
+    """
+
+    estimator: Estimator
+    taxonomy: Taxonomy
+    recipe: Recipe
+    data: Mapping[str, Any]
+    trained_on: Marks
+    metrics: Mapping[str, Any]
+    version: str = field(default="")
+
+
+def _json(value: object, *, indent: int | None = 2) -> bytes:
+    return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()
+
+
+def save_model(model: Model, folder: Path) -> Model:
+    """Write a model folder, whole or not at all; an older model there is replaced.
+
+    Returns:
+        the model with its version.
+
+    Raises:
+        StanceError: the folder exists and is not a model, or cannot be written.
+    """
+    if folder.exists() and not (folder / "model.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StanceError("exists and is not a model", path=folder, hint="Name another --out.")
+    files = {
+        "estimator.json": _json(model.estimator.settings(), indent=None),
+        "weights.safetensors": save_safetensors(
+            {k: np.ascontiguousarray(v) for k, v in model.estimator.tensors().items()}
+        ),
+        "trained_on.safetensors": save_safetensors(dict(model.trained_on)),
+        "metrics.json": _json(model.metrics),
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    about = {
+        "format": FORMAT,
+        "recipe": model.recipe.model_dump(),
+        **model.taxonomy.as_dict(),
+        "data": model.data,
+        "files": hashes,
+    }
+    deciding = {
+        "recipe": about["recipe"],
+        "targets": about["targets"],
+        "answers": [hashes["estimator.json"], hashes["weights.safetensors"]],
+        "data": model.data["fingerprint"],
+    }
+    version = f"{model.recipe.name}-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
+    files["model.json"] = _json({**about, "version": version})
+    try:
+        _replace_folder(folder, files)
+    except OSError as error:
+        raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
+    return Model(model.estimator, model.taxonomy, model.recipe, model.data, model.trained_on, model.metrics, version)
+
+
+def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and moved there: whoever looks sees the old folder or the new one.
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        fresh.chmod(0o755)
+        for name, content in files.items():
+            with (fresh / name).open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            os.replace(folder, old / folder.name)
+            os.replace(fresh, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def load_model(folder: Path = DEFAULT_MODEL) -> Model:
+    """Read a model folder, checking every file against the hash in `model.json`.
+
+    Raises:
+        StanceError: the folder is not a model of this format, a file is missing or was changed.
+    """
+    path = folder / "model.json"
+    try:
+        about = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise StanceError(
+            "is not a model folder (it has no model.json)",
+            path=folder,
+            hint="`stance train --out DIR` writes one.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StanceError(f"cannot be read: {error}", path=path) from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise StanceError(f"is not a model of format {FORMAT}", path=path, hint="Train it again.")
+    try:
+        contents = {name: _checked(folder / name, sha256) for name, sha256 in about["files"].items()}
+        taxonomy = parse_taxonomy(about, path)
+        recipe = Recipe.model_validate(about["recipe"])
+        estimator = restored_linear(
+            recipe.family,
+            taxonomy,
+            json.loads(contents["estimator.json"]),
+            load_safetensors(contents["weights.safetensors"]),
+        )
+        return Model(
+            estimator=estimator,
+            taxonomy=taxonomy,
+            recipe=recipe,
+            data=about["data"],
+            trained_on=load_safetensors(contents["trained_on.safetensors"]),
+            metrics=json.loads(contents["metrics.json"]),
+            version=about["version"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
+        raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
+
+
+def _checked(path: Path, sha256: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise StanceError(
+            f"was changed after training: SHA-256 {found}, model.json says {sha256}",
+            path=path,
+            hint="Nothing was loaded.",
+        )
+    return content
