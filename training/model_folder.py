@@ -32,6 +32,8 @@ from training.recipes import Recipe
 
 FORMAT = 1
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
+MODEL_VARIABLE = "STANCE_MODEL"
+"""Environment variable that names the model folder that a service loads."""
 
 Marks = Mapping[str, NDArray[np.uint64]]
 """`sentences` and `groups`: see `training.dataset.marks`."""
@@ -128,12 +130,19 @@ def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load_model(folder: Path = DEFAULT_MODEL) -> Model:
-    """Read a model folder, checking every file against the hash in `model.json`.
+def named_model_folder() -> Path:
+    """The folder that `STANCE_MODEL` names, or the model that ships with the project."""
+    named = os.environ.get(MODEL_VARIABLE)
+    return Path(named) if named else DEFAULT_MODEL
+
+
+def load_model(folder: Path | None = None) -> Model:
+    """Read a model folder (the one that ships where None), checking every file against the hash in `model.json`.
 
     Raises:
         StanceError: the folder is not a model of this format, a file is missing or was changed.
     """
+    folder = folder or DEFAULT_MODEL
     path = folder / "model.json"
     try:
         about = json.loads(path.read_bytes())

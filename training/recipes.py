@@ -12,7 +12,6 @@ from labels.errors import StanceError
 from labels.records import first_problem
 
 RECIPES = Path(__file__).parent / "recipes"
-DEFAULT_RECIPE = "frozen-encoder"
 FLOOR_RECIPE = "floor"
 
 

@@ -30,11 +30,12 @@ OVERALL_TITLES = {
 
 def interval(figure: Mapping[str, float | None]) -> str:
     """A figure with its 95% interval, or a dash where it is undefined."""
-    if figure["value"] is None:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
         return "–"
-    if figure["low"] is None or figure["high"] is None:
-        return f"{figure['value']:.2f}"
-    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+    if low is None or high is None:
+        return f"{value:z.2f}"
+    return f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
 
 
 _TEMPLATES.filters["interval"] = interval

@@ -38,7 +38,7 @@ Corpus = Annotated[
 SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
 ]
-ModelFolder = Annotated[Path, typer.Option("--model", help="Model folder.", show_default="the one that ships")]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the one that ships.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
 
 # Piped, a table keeps its columns; in a terminal it fits the window.

@@ -11,7 +11,6 @@ import typer
 
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 from serving.sentences import read_sentences
-from training.model_folder import DEFAULT_MODEL, load_model
 
 
 @app.command()
@@ -20,12 +19,13 @@ def score(
     file: Annotated[
         Path | None, typer.Option("--file", help='JSONL ({"text", optional "id"}), or plain text, a sentence a line.')
     ] = None,
-    model: ModelFolder = DEFAULT_MODEL,
+    model: ModelFolder = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score texts: a line out for each text in, in the same order."""
     from serving.scoring import score_texts
+    from training.model_folder import load_model
 
     if (text is None) == (file is None):
         raise typer.BadParameter("give a text, - for standard input, or --file FILE")
@@ -57,12 +57,12 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
 
 @app.command()
 def serve(
-    model: ModelFolder = DEFAULT_MODEL,
+    model: ModelFolder = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
     """Serve a model over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process)."""
-    from serving.service import MODEL_VARIABLE
+    from training.model_folder import DEFAULT_MODEL, MODEL_VARIABLE, load_model
 
     # A service that cannot load its model would be started again and again; so look first.
     trained = load_model(model)
@@ -70,7 +70,7 @@ def serve(
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
     err.print(f"serving {trained.version} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
-    os.environ[MODEL_VARIABLE] = str(model.resolve())
+    os.environ[MODEL_VARIABLE] = str((model or DEFAULT_MODEL).resolve())
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
     # This process becomes the server, so that its process id is the one to stop.

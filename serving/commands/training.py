@@ -24,8 +24,6 @@ from serving.commands.console import (
     print_json,
     progress,
 )
-from training.model_folder import DEFAULT_MODEL, load_model, save_model
-from training.recipes import DEFAULT_RECIPE, load_recipe
 
 
 @app.command()
@@ -34,11 +32,13 @@ def train(
     labels: Labels = None,
     targets: Targets = DEFAULT_TARGETS,
     corpus: Corpus = None,
-    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a recipe file of your own.")] = DEFAULT_RECIPE,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a recipe file of your own.")] = "frozen-encoder",
     skip_unknown_targets: SkipUnknown = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier on the training part of label files and write a model folder."""
+    from training.model_folder import save_model
+    from training.recipes import load_recipe
     from training.train import read_labelled, train
 
     chosen = load_recipe(recipe)
@@ -68,7 +68,7 @@ def train(
 @app.command()
 def evaluate(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for report.html, metrics.json and model-card.md.")],
-    model: ModelFolder = DEFAULT_MODEL,
+    model: ModelFolder = None,
     labels: Labels = None,
     corpus: Corpus = None,
     split: Annotated[str, typer.Option(help="Part of the data to score: test or dev.")] = "test",
@@ -76,6 +76,7 @@ def evaluate(
 ) -> None:
     """Score a model on sentences that it was not trained on, and write a report."""
     from training.evaluation import evaluate
+    from training.model_folder import load_model
     from training.report import write_report
     from training.train import read_labelled
 
@@ -101,6 +102,8 @@ def _figures(
     floor: Mapping[str, Any] | None = None,
     agreement: Mapping[str, Any] | None = None,
 ) -> Table:
+    from training.report import interval
+
     table = Table(title=title, title_justify="left", box=None)
     columns = [("model", model), ("floor", floor), ("agreement", agreement)]
     table.add_column("target")
@@ -110,16 +113,10 @@ def _figures(
             table.add_column("F_avg", justify="right")
     for target_id in model["targets"]:
         cells = [
-            _interval(given["targets"][target_id][figure])
+            interval(given["targets"][target_id][figure])
             for _, given in columns
             if given
             for figure in ("macro_f1", "pole_f1")
         ]
         table.add_row(target_id, *cells)
     return table
-
-
-def _interval(figure: Mapping[str, float | None]) -> str:
-    if figure["value"] is None:
-        return "–"
-    return f"{figure['value']:.2f} [{figure['low'] or 0:.2f}, {figure['high'] or 0:.2f}]"

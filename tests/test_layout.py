@@ -1,0 +1,67 @@
+"""What holds the code together: one direction of imports, no pickle, versions in one place."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import PROJECT
+
+ROOMS = ("labels", "training", "serving")
+
+
+def _modules() -> Iterator[tuple[Path, ast.Module]]:
+    for room in ROOMS:
+        for path in (PROJECT / room).rglob("*.py"):
+            yield path, ast.parse(path.read_text(encoding="utf8"))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield node.module or ""
+
+
+def test_imports_point_one_way() -> None:
+    for path, tree in _modules():
+        room = ROOMS.index(path.relative_to(PROJECT).parts[0])
+        for name in _imported(tree):
+            assert name.split(".")[0] not in ROOMS[room + 1 :], f"{path} imports {name}"
+
+
+def test_nothing_can_load_a_pickle() -> None:
+    for path, tree in _modules():
+        names = set(_imported(tree))
+        assert not names & {"pickle", "cloudpickle", "dill", "shelve", "marshal"}, path
+        # joblib runs things side by side here; its load and dump are pickles.
+        assert "joblib.load" not in path.read_text(encoding="utf8")
+
+
+def test_no_code_names_a_target() -> None:
+    targets = yaml.safe_load((PROJECT / "labels" / "targets.yaml").read_text())["targets"]
+    for path, tree in _modules():
+        constants = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        # Examples in the OpenAPI document are for people to read.
+        if path.name != "schema.py":
+            assert not set(targets) & constants, path
+
+
+def test_the_bento_takes_the_pinned_versions_of_the_dependencies() -> None:
+    pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (PROJECT / "constraints.txt").read_text().lower(), re.M))
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = [re.match(r"[\w.-]+", requirement.lower())[0] for requirement in wanted]  # type: ignore[index]
+    packages = yaml.safe_load((PROJECT / "bentofile.yaml").read_text())["python"]["packages"]
+    assert packages == [f"{name}=={pinned[name]}" for name in names]
+
+
+def test_constraints_hold_names_and_versions_only() -> None:
+    for line in (PROJECT / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"#.*|[\w.-]+==[\w.!+-]+", line), line

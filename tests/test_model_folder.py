@@ -1,0 +1,120 @@
+"""Model folders: what is written is what is read, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from labels.records import default_label_files, read_records
+from labels.taxonomy import load_taxonomy
+from tests.conftest import meals_records, run_stance
+from training.dataset import fingerprint, marks, outcome_matrix, texts_of
+from training.heads import HeadChoice, fit_heads
+from training.model_folder import DEFAULT_MODEL, load_model, save_model
+from training.recipes import load_recipe
+from training.train import read_labelled, train
+
+
+def test_what_was_trained_is_what_is_loaded(meals: Path, tmp_path: Path) -> None:
+    data = read_labelled([meals / "labels.jsonl"], load_taxonomy(meals / "targets.yaml"), None)
+    trained = save_model(train(data, load_recipe("floor")), tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    texts = [row["text"] for row in meals_records()]
+    np.testing.assert_allclose(loaded.estimator.predict_proba(texts), trained.estimator.predict_proba(texts), atol=1e-6)
+    assert loaded.version == trained.version
+    assert loaded.taxonomy == trained.taxonomy
+
+
+def test_probabilities_sum_to_one_over_the_outcomes_of_each_target(meals_model: Path) -> None:
+    model = load_model(meals_model)
+    given = model.estimator.predict_proba(["Lunch is free.", "x", "Ωμέγα"])
+    assert given.shape == (3, 2, 4)
+    np.testing.assert_allclose(given.sum(axis=2), 1)
+    assert (given[:, 1, 3] == 0).all()
+
+
+def test_a_class_that_never_stood_in_training_is_never_answered(meals: Path, tmp_path: Path) -> None:
+    rows = [row for row in meals_records() if row["labels"].get("free_meals") != "unsure"]
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run_stance(
+        "train", "--labels", labels, "--targets", meals / "targets.yaml", "--recipe", "floor", "--out", tmp_path / "m"
+    )
+    assert "free_meals: no training sentence is unsure" in done.stderr
+    given = load_model(tmp_path / "m").estimator.predict_proba(["She has not made up her mind about the canteen."])
+    assert given[0, 0, 2] == 0
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "estimator.json", "metrics.json", "trained_on.safetensors"])
+def test_a_changed_file_is_refused(name: str, meals_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(meals_model, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    done = run_stance("score", "--model", folder, "Lunch is free.")
+    assert done.returncode == 1
+    assert f"{name}: was changed after training" in done.stderr
+    (folder / name).unlink()
+    assert f"{name}: cannot be read" in run_stance("score", "--model", folder, "Lunch is free.").stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "is not a model folder"), ("{", "cannot be read"), ("[]", "format"), ('{"format": 99}', "format")],
+)
+def test_a_folder_that_is_no_model(content: str | None, says: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "model.json").write_text(content)
+    done = run_stance("serve", "--model", tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_is_pickled(meals_model: Path) -> None:
+    for folder in (meals_model, DEFAULT_MODEL):
+        for path in folder.iterdir():
+            if path.suffix == ".json":
+                json.loads(path.read_text(encoding="utf8"))
+            else:
+                assert load_file(path), path
+
+
+def test_the_shipped_model_is_small() -> None:
+    assert sum(path.stat().st_size for path in DEFAULT_MODEL.iterdir()) < 5_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.corpus
+def test_the_shipped_model_comes_from_the_projects_own_labels(shared_corpus: Path, tmp_path: Path) -> None:
+    """Trained again with the settings that were chosen, over the same data, it answers the same."""
+    shipped = load_model(DEFAULT_MODEL)
+    data = read_labelled(default_label_files(), load_taxonomy(), shared_corpus)
+    assert shipped.taxonomy == load_taxonomy()
+    part = data.part("train")
+    assert fingerprint(part) == shipped.data["fingerprint"]
+    texts = texts_of(part)
+    settings = shipped.estimator.settings()
+    choices = [HeadChoice(**settings["heads"][target_id]) for target_id in shipped.taxonomy.ids]
+    features = shipped.estimator._features.transform(texts)  # type: ignore[attr-defined]
+    heads = fit_heads(features, outcome_matrix(part, shipped.taxonomy), shipped.taxonomy, choices)
+    given, again = shipped.estimator.predict_proba(texts[:500]), heads.predict_proba(features[:500])
+    np.testing.assert_allclose(given, again, atol=5e-3)
+
+
+def test_labels_of_the_test_part_stay_out_of_the_shipped_model() -> None:
+
+    shipped = load_model(DEFAULT_MODEL)
+    records = read_records(
+        sorted((Path(__file__).parents[1] / "labels" / "data").glob("[acns]*.jsonl")), load_taxonomy()
+    )
+    for part, expected in (("test", set()), ("train", None)):
+        groups = set(marks([record.unit for record in records if record.part == part]).tolist())
+        seen = groups & set(shipped.trained_on["groups"].tolist())
+        assert seen == (groups if expected is None else expected)
