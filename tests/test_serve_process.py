@@ -100,6 +100,17 @@ def test_serve_takes_a_model_of_another_taxonomy(
         assert answer["results"][0]["targets"]["free_meals"]["label"] == "yes"
 
 
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_stance("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_a_bento_builds_and_serves_elsewhere(tmp_path: Path, without_torch: dict[str, str]) -> None:
     environment = {**os.environ, **_home(tmp_path), "BENTOML_DO_NOT_TRACK": "True"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from labels.errors import StanceError
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 from serving.sentences import read_sentences
 
@@ -67,6 +69,7 @@ def serve(
     # A service that cannot load its model would be started again and again; so look first.
     trained = load_model(model)
     trained.estimator.load()
+    _check_free(host, port)
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
     err.print(f"serving {trained.version} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
@@ -75,3 +78,16 @@ def serve(
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
     # This process becomes the server, so that its process id is the one to stop.
     os.execv(sys.executable, command)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the server does, so that a port that was left a moment ago counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise StanceError(
+            f"cannot listen on {host}, port {port}: {error.strerror}", hint="Name another --port or --host."
+        ) from error
