@@ -40,7 +40,7 @@ def run_stance(
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
         check=False,
-        timeout=900,
+        timeout=1500,
     )
 
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from labels.records import default_label_files, read_records
+from labels.records import read_records
 from labels.taxonomy import load_taxonomy
 from tests.conftest import meals_records, run_stance
-from training.dataset import fingerprint, marks, outcome_matrix, texts_of
-from training.heads import HeadChoice, fit_heads
+from training.dataset import marks
 from training.model_folder import DEFAULT_MODEL, load_model, save_model
 from training.recipes import load_recipe
 from training.train import read_labelled, train
@@ -92,20 +91,16 @@ def test_the_shipped_model_is_small() -> None:
 
 @pytest.mark.slow
 @pytest.mark.corpus
-def test_the_shipped_model_comes_from_the_projects_own_labels(shared_corpus: Path, tmp_path: Path) -> None:
-    """Trained again with the settings that were chosen, over the same data, it answers the same."""
-    shipped = load_model(DEFAULT_MODEL)
-    data = read_labelled(default_label_files(), load_taxonomy(), shared_corpus)
-    assert shipped.taxonomy == load_taxonomy()
-    part = data.part("train")
-    assert fingerprint(part) == shipped.data["fingerprint"]
-    texts = texts_of(part)
-    settings = shipped.estimator.settings()
-    choices = [HeadChoice(**settings["heads"][target_id]) for target_id in shipped.taxonomy.ids]
-    features = shipped.estimator._features.transform(texts)  # type: ignore[attr-defined]
-    heads = fit_heads(features, outcome_matrix(part, shipped.taxonomy), shipped.taxonomy, choices)
-    given, again = shipped.estimator.predict_proba(texts[:500]), heads.predict_proba(features[:500])
-    np.testing.assert_allclose(given, again, atol=5e-3)
+@pytest.mark.timeout(1500)
+def test_train_reproduces_the_shipped_model(shared_corpus: Path, tmp_path: Path) -> None:
+    done = run_stance("train", "--corpus", shared_corpus, "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    shipped, again = load_model(DEFAULT_MODEL), load_model(tmp_path / "again")
+    assert again.data["fingerprint"] == shipped.data["fingerprint"]
+    assert again.estimator.settings() == shipped.estimator.settings()
+    texts = [row["text"] for row in meals_records()] + ["Seoul offered to halt the drills.", "Sanctions must stay."]
+    # Another processor rounds otherwise; the same one gives the same bytes.
+    np.testing.assert_allclose(again.estimator.predict_proba(texts), shipped.estimator.predict_proba(texts), atol=2e-3)
 
 
 def test_labels_of_the_test_part_stay_out_of_the_shipped_model() -> None:

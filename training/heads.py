@@ -60,10 +60,21 @@ class LogisticHeads:
         return np.asarray(odds / odds.sum(axis=2, keepdims=True))
 
 
+# Loose is enough to tell settings apart; tight, rounding of one machine or another no longer shows in the answers.
+_CHOOSING, _FINAL = 1e-4, 1e-6
+
+
 def fit_heads(
-    features: Features, outcomes: Outcomes, taxonomy: Taxonomy, choices: Sequence[HeadChoice]
+    features: Features,
+    outcomes: Outcomes,
+    taxonomy: Taxonomy,
+    choices: Sequence[HeadChoice],
+    tolerance: float = _FINAL,
 ) -> LogisticHeads:
     """Train a head a target on the sentences that were read for it.
+
+    Args:
+        tolerance: gradient below which the optimisation counts as done.
 
     Raises:
         StanceError: no sentence was read for a target.
@@ -85,7 +96,10 @@ def fit_heads(
             continue
         rate = (len(gold) / (len(present) * counts)) ** choice.balance
         model = LogisticRegression(
-            C=choice.c, class_weight=dict(zip(present.tolist(), rate.tolist(), strict=True)), max_iter=2000
+            C=choice.c,
+            class_weight=dict(zip(present.tolist(), rate.tolist(), strict=True)),
+            tol=tolerance,
+            max_iter=2000,
         )
         model.fit(features[read], gold)
         if len(present) == 2:  # scikit-learn keeps the difference only
@@ -124,7 +138,7 @@ def choose_heads(
         given = np.full((len(outcomes), 1, alone.width), np.nan)
         for train, test in parts:
             if (column[train] != NOT_READ).any():
-                heads = fit_heads(features[train], column[train], alone, [choice])
+                heads = fit_heads(features[train], column[train], alone, [choice], _CHOOSING)
                 given[test] = heads.predict_proba(features[test])
         return given
 
