@@ -58,7 +58,7 @@ def test_a_changed_file_is_refused(name: str, meals_model: Path, tmp_path: Path)
     (folder / name).write_bytes(content)
     done = run_stance("score", "--model", folder, "Lunch is free.")
     assert done.returncode == 1
-    assert f"{name}: was changed after training" in done.stderr
+    assert f"{name}: was changed" in done.stderr
     (folder / name).unlink()
     assert f"{name}: cannot be read" in run_stance("score", "--model", folder, "Lunch is free.").stderr
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tokenizers import Encoding, Tokenizer
 from labels.errors import StanceError
 from training.embedding_cache import EmbeddingCache
 from training.outcomes import Progress
+from training.verified import read_verified
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,7 @@ def layer_output(layer: int) -> str:
     return f"layer_{layer}"
 
 
-def _verified(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise StanceError(
-            f"is not the file that was verified: SHA-256 {found}, expected {sha256}",
-            path=path,
-            hint="Nothing was loaded. Install the encoder's package again.",
-        )
-    return content
+_MEND = "Install the encoder's package again."
 
 
 def verified_weights(package: EncoderPackage) -> dict[str, NDArray[np.float32]]:
@@ -106,12 +94,12 @@ def verified_weights(package: EncoderPackage) -> dict[str, NDArray[np.float32]]:
     Raises:
         StanceError: the package is not installed, or its weights have another hash.
     """
-    content = _verified(package.folder() / "model.safetensors", package.weights_sha256)
+    content = read_verified(package.folder() / "model.safetensors", package.weights_sha256, _MEND)
     return dict(load_safetensors(content))
 
 
 def _tokenizer(package: EncoderPackage) -> Tokenizer:
-    content = _verified(package.folder() / "tokenizer.json", package.tokenizer_sha256)
+    content = read_verified(package.folder() / "tokenizer.json", package.tokenizer_sha256, _MEND)
     tokenizer = Tokenizer.from_str(content.decode("utf8"))
     # The file asks for 128 tokens of padding always; texts are padded to the longest of their batch instead.
     tokenizer.no_padding()

@@ -29,6 +29,7 @@ from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.estimator import Estimator
 from training.linear import restored_linear
 from training.recipes import Recipe
+from training.verified import read_verified
 
 FORMAT = 1
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
@@ -157,7 +158,9 @@ def load_model(folder: Path | None = None) -> Model:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise StanceError(f"is not a model of format {FORMAT}", path=path, hint="Train it again.")
     try:
-        contents = {name: _checked(folder / name, sha256) for name, sha256 in about["files"].items()}
+        contents = {
+            name: read_verified(folder / name, sha256, "Train it again.") for name, sha256 in about["files"].items()
+        }
         taxonomy = parse_taxonomy(about, path)
         recipe = Recipe.model_validate(about["recipe"])
         estimator = restored_linear(
@@ -177,18 +180,3 @@ def load_model(folder: Path | None = None) -> Model:
         )
     except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
-
-
-def _checked(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise StanceError(
-            f"was changed after training: SHA-256 {found}, model.json says {sha256}",
-            path=path,
-            hint="Nothing was loaded.",
-        )
-    return content

@@ -1,0 +1,31 @@
+"""Files that are trusted by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from labels.errors import StanceError
+
+
+def read_verified(path: Path, sha256: str, hint: str) -> bytes:
+    """What a file holds.
+
+    Args:
+        path: the file.
+        sha256: what its content must hash to.
+        hint: what to do where it does not.
+
+    Raises:
+        StanceError: the file cannot be read, or has another hash.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StanceError(f"cannot be read: {error.strerror}", path=path, hint=hint) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise StanceError(
+            f"was changed: SHA-256 {found}, expected {sha256}", path=path, hint=f"Nothing was loaded. {hint}"
+        )
+    return content
