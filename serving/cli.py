@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import serving.commands.labels
 import serving.commands.serving
@@ -12,10 +13,22 @@ from labels.errors import StanceError
 from serving.commands.console import app, err
 
 
+def spread(arguments: Sequence[str]) -> list[str]:
+    """`--labels A B` as `--labels A --labels B`: the parser takes one value an option."""
+    given: list[str] = []
+    in_labels = False
+    for argument in arguments:
+        if in_labels and not argument.startswith("-") and given[-1] != "--labels":
+            given.append("--labels")
+        in_labels = argument == "--labels" or (in_labels and not argument.startswith("-"))
+        given.append(argument)
+    return given
+
+
 def main() -> None:
     """Entry point: errors that a user can mend are one line and exit code 1."""
     try:
-        app()
+        app(args=spread(sys.argv[1:]))
     except StanceError as error:
         err.print(f"error: {error}", markup=False)
         raise SystemExit(1) from None

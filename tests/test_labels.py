@@ -73,10 +73,18 @@ def test_a_line_that_is_no_record(line: str, tmp_path: Path, targets: Path) -> N
 
 def test_ids_are_unique_over_all_files(tmp_path: Path, targets: Path) -> None:
     first, second = (write_lines(tmp_path / name, [GOOD]) for name in ("a.jsonl", "b.jsonl"))
-    done = run_stance("labels", "resolve", "--labels", first, "--labels", second, "--targets", targets)
+    done = run_stance("labels", "resolve", "--labels", first, second, "--targets", targets)
     assert done.returncode == 1
     assert f"{second}:1" in done.stderr
     assert f"{first}:1" in done.stderr
+
+
+def test_several_label_files_follow_one_option_or_several(tmp_path: Path, targets: Path) -> None:
+    files = [write_lines(tmp_path / f"{n}.jsonl", [{**GOOD, "id": f"r{n}"}]) for n in range(3)]
+    together = run_stance("labels", "resolve", "--labels", *files, "--targets", targets)
+    apart = run_stance("labels", "resolve", *(a for f in files for a in ("--labels", f)), "--targets", targets)
+    assert together.stdout == apart.stdout
+    assert together.stdout.startswith("3 records")
 
 
 def test_a_group_lies_in_one_part(tmp_path: Path, targets: Path) -> None:
