@@ -182,17 +182,17 @@ def _joined(first: _Placed, second: _Placed, taxonomy: Taxonomy) -> _Placed:
     return _Placed(both.model_copy(update=update), first.place, first.path, first.line)
 
 
-def readings(record: Record, target_id: str) -> dict[str, str | None]:
+def given_labels(record: Record, target_id: str) -> dict[str, str | None]:
     """Annotator → label, of those who read the record for the target."""
     return {a.annotator: a.labels[target_id] for a in record.annotations if target_id in a.labels}
 
 
 def differing(record: Record, taxonomy: Taxonomy) -> tuple[str, ...]:
     """The targets on which the annotators who read the record for them are not of one mind."""
-    return tuple(target_id for target_id in taxonomy.ids if len(set(readings(record, target_id).values())) > 1)
+    return tuple(target_id for target_id in taxonomy.ids if len(set(given_labels(record, target_id).values())) > 1)
 
 
 def agreed(record: Record, taxonomy: Taxonomy) -> Labels:
     """Target → the one label that all who read the record for it gave."""
-    given: Mapping[str, set[str | None]] = {t: set(readings(record, t).values()) for t in taxonomy.ids}
+    given: Mapping[str, set[str | None]] = {t: set(given_labels(record, t).values()) for t in taxonomy.ids}
     return {target_id: next(iter(labels)) for target_id, labels in given.items() if len(labels) == 1}

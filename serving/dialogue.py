@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labels.adjudication import Adjudication, Decision, Disagreement
-from labels.annotators import readings
+from labels.annotators import given_labels
 from labels.taxonomy import UNRELATED, Target, Taxonomy
 from serving.commands.console import out, printable
 
@@ -91,7 +91,7 @@ class Dialogue:
 
     def _ask_target(self, disagreement: Disagreement, target: Target) -> str | Command:
         """A label ("unrelated" included) or a command; asks again until it is one."""
-        said = readings(disagreement.record, target.id)
+        said = given_labels(disagreement.record, target.id)
         out.print(f"\n{target.title}: {target.proposition}", style="bold", markup=False)
         if target.id not in self._shown:
             self._show_codebook(target, silently=True)
@@ -120,7 +120,7 @@ class Dialogue:
         for annotation in record.annotations:
             table.add_column(escape(annotation.annotator))
         for target in self._taxonomy:
-            said = readings(record, target.id)
+            said = given_labels(record, target.id)
             if not said:
                 continue
             cells = [escape(said[a.annotator] or UNRELATED) if a.annotator in said else "–" for a in record.annotations]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labels.annotators import Annotated, differing, readings
+from labels.annotators import Annotated, differing, given_labels
 from labels.errors import StanceError
 from labels.taxonomy import Target, Taxonomy
 from training.metrics import confusion, resampled, scores
@@ -171,7 +171,7 @@ def _differences(annotated: Annotated, taxonomy: Taxonomy) -> list[dict[str, Any
     """The sentences on which annotators differ, most first; opposite sides count twice."""
     found: list[dict[str, Any]] = []
     for record in annotated.records:
-        targets = {target_id: readings(record, target_id) for target_id in differing(record, taxonomy)}
+        targets = {target_id: given_labels(record, target_id) for target_id in differing(record, taxonomy)}
         if targets:
             weight = sum(_weight(given, taxonomy[target_id]) for target_id, given in targets.items())
             found.append({"id": record.id, "weight": round(weight, 4), "targets": targets})

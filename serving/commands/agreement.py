@@ -89,7 +89,7 @@ def _by_target(figures: Mapping[str, Any]) -> Table:
 
     overall = figures["overall"]
     two = "mean_kappa" in overall
-    counts = {"read": "read_by_two"} if two else {"read by two": "read_by_two", "by all": "read_by_all"}
+    counts = {"read by both": "read_by_two"} if two else {"read by two": "read_by_two", "by all": "read_by_all"}
     named = {"agreement": "agreement", **({"kappa": "kappa"} if two else {}), "alpha": "alpha"}
     table = Table(title="Agreement, with 95% intervals from resampling groups", title_justify="left", box=None)
     table.add_column("target")
@@ -100,7 +100,12 @@ def _by_target(figures: Mapping[str, Any]) -> Table:
         table.add_row(target_id, *cells, interval(about["alpha_ordinal"]) if "alpha_ordinal" in about else "")
     means = [overall["agreement"], *(overall[f"mean_{key}"] for key in named.values() if key != "agreement")]
     blank = [""] * len(counts)
-    table.add_row("over all; means of kappa, alpha", *blank, *map(interval, means), style="bold")
+    table.add_row(
+        "over all (mean alpha)" if not two else "over all (mean kappa, alpha)",
+        *blank,
+        *map(interval, means),
+        style="bold",
+    )
     table.add_row("(issue, side) F1", *blank, interval(overall["issue_side_f1"]), style="bold")
     return table
 
