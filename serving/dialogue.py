@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Literal
 
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
@@ -69,6 +70,9 @@ class Dialogue:
                 return
 
     def _ask_sentence(self, disagreement: Disagreement) -> Decision | Leave:
+        for target_id in disagreement.targets:
+            if target_id in self._codebook and target_id not in self._shown:
+                self._show_codebook(self._taxonomy[target_id])
         self._show(disagreement)
         labels: dict[str, str | None] = {}
         note: str | None = None
@@ -83,6 +87,7 @@ class Dialogue:
                 labels.popitem()
             elif answer is Command.CODEBOOK:
                 self._show_codebook(target)
+                self._show(disagreement)
             else:
                 if labels or note:
                     out.print("the sentence was not finished; what was answered for it is not recorded")
@@ -93,8 +98,6 @@ class Dialogue:
         """A label ("unrelated" included) or a command; asks again until it is one."""
         said = given_labels(disagreement.record, target.id)
         out.print(f"\n{target.title}: {target.proposition}", style="bold", markup=False)
-        if target.id not in self._shown:
-            self._show_codebook(target, silently=True)
         for number, outcome in enumerate(target.outcomes):
             who = ", ".join(name for name, label in said.items() if (label or UNRELATED) == outcome)
             out.print(f"  {number} {outcome}{f'   ({who})' if who else ''}", markup=False)
@@ -139,12 +142,10 @@ class Dialogue:
         place = f"document {record.ref.doc}, characters {record.ref.start} to {record.ref.end}" if record.ref else ""
         return f"(its text is not at hand: {place}; name the corpus with --corpus)"
 
-    def _show_codebook(self, target: Target, *, silently: bool = False) -> None:
+    def _show_codebook(self, target: Target) -> None:
         self._shown.add(target.id)
-        if section := self._codebook.get(target.id):
-            out.print(section, style="dim", markup=False)
-        elif not silently:
-            out.print("the codebook says nothing of this target")
+        out.rule(f"codebook: {escape(target.title)}", style="dim")
+        out.print(Markdown(self._codebook.get(target.id, "It says nothing of this target.")), soft_wrap=False)
 
     def _read(self, question: str) -> str | None:
         try:

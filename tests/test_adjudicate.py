@@ -141,9 +141,12 @@ def test_a_sitting_in_a_terminal(folder: Path) -> None:
         shown = sitting.answer("2")
         assert "cost nothing" not in shown  # the codebook is shown once, and when asked for
         shown = sitting.answer("?")
+        assert "Pro where somebody" in shown
         assert "The cook [2J refused and the bus was late." in shown
-        assert "Soup counts." in sitting.answer("no")
-        assert "Pro where somebody" in sitting.answer("u")  # within the sentence: back to the first question
+        shown = sitting.answer("no")
+        assert "Soup counts." in shown
+        assert shown.index("Soup counts.") < shown.index("The cook [2J refused")  # the sentence stays in sight
+        assert "Later start: " in sitting.answer("u")  # within the sentence: back to the first question
         sitting.answer("1")
         sitting.answer("unrelated")
         assert "Let them sleep." in sitting.answer("u")
