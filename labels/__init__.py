@@ -1,1 +1,1 @@
-"""Targets, label records, the corpus that they point into, and how far annotators agree."""
+"""Targets, label records, the corpus that they point into, what each annotator said, and what was decided."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +112,10 @@ def bootstrap(table: Confusion, taxonomy: Taxonomy, *, resamples: int = 1000, se
     return Interval(low, high)
 
 
-def resampled(table: Confusion, *, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Summed confusion matrices of resampled groups, shape (resamples, targets, width, width)."""
+def resampled(table: NDArray[Any], *, resamples: int, seed: int) -> NDArray[Any]:
+    """Sums of the tables of resampled groups: shape (groups, …) becomes (resamples, …)."""
     groups = len(table)
     random = np.random.default_rng(seed)
     drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=resamples)
-    flat = drawn @ table.reshape(groups, -1)
+    flat: NDArray[Any] = drawn @ table.reshape(groups, -1)
     return flat.reshape(resamples, *table.shape[1:])

@@ -7,38 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from labels.errors import StanceError
+from training.pages import TEMPLATES
 from training.plots import confusion_matrices, figures_by_target
-
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=jinja2.select_autoescape(["html.j2"]),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 OVERALL_TITLES = {
     "mean_macro_f1": "Mean macro-F1 over targets",
     "issue_pole_f1": "Mean F_avg over issues",
     "issue_side_f1": "(issue, side) micro-F1",
 }
-
-
-def interval(figure: Mapping[str, float | None]) -> str:
-    """A figure with its 95% interval, or a dash where it is undefined."""
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if value is None:
-        return "–"
-    if low is None or high is None:
-        return f"{value:z.2f}"
-    return f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
-
-
-_TEMPLATES.filters["interval"] = interval
 
 
 def write_report(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -69,9 +48,9 @@ def write_report(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
         "confusion": Markup(confusion_matrices(metrics["sets"]["all"]["model"], titles)),
     }
     contents = {
-        "report.html": _TEMPLATES.get_template("report.html.j2").render(**context, plots=plots),
+        "report.html": TEMPLATES.get_template("report.html.j2").render(**context, plots=plots),
         "metrics.json": json.dumps(metrics, indent=2, ensure_ascii=False) + "\n",
-        "model-card.md": _TEMPLATES.get_template("model-card.md.j2").render(**context),
+        "model-card.md": TEMPLATES.get_template("model-card.md.j2").render(**context),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

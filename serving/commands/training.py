@@ -102,7 +102,7 @@ def _figures(
     floor: Mapping[str, Any] | None = None,
     agreement: Mapping[str, Any] | None = None,
 ) -> Table:
-    from training.report import interval
+    from training.pages import interval
 
     table = Table(title=title, title_justify="left", box=None)
     columns = [("model", model), ("floor", floor), ("agreement", agreement)]
