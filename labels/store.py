@@ -228,7 +228,9 @@ def read_store(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
-    with _connected(path, "ro") as db:
+    # Not "ro", which would leave its own files beside the store for ever.
+    with _connected(path, "rw") as db:
+        db.execute("PRAGMA query_only = ON")
         _refuse_foreign(db, path)
         return Store(path, db).labels()
 
