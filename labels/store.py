@@ -189,7 +189,7 @@ class Store:
                 self._db.execute(_INSERT, row)
 
     def _refuse_other_sentence(self, row: Mapping[str, str | None]) -> None:
-        other = "SELECT 1 FROM event WHERE record = ? AND undoes IS NULL AND (text IS NOT ? OR ref IS NOT ?)"
+        other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
         if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
             raise StanceError(
                 f"record '{row['record']}' is in the store with another text or place",
