@@ -17,6 +17,8 @@ UNRELATED = "unrelated"
 """The implied class of every target: the sentence was read for it and does not touch it."""
 
 DEFAULT_TARGETS = Path(__file__).parent / "targets.yaml"
+CODEBOOK = "1.2"
+"""Version of the codebook that says how to label by `DEFAULT_TARGETS`."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _FIELDS = {"title", "proposition", "classes", "poles", "scope"}

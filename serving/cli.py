@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import serving.commands.adjudication
 import serving.commands.agreement
+import serving.commands.labelling
 import serving.commands.labels
 import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands

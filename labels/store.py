@@ -1,0 +1,351 @@
+"""Labels as they arrive, one at a time: an append-only SQLite file.
+
+Every row is an event: somebody labels a sentence, or takes a label back. Nothing is changed or deleted; a newer label
+of the same record by the same annotator supersedes the older. An event that was acknowledged (`add` or `undo`
+returned) survives whatever then happens to the process.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labels.errors import StanceError
+
+if TYPE_CHECKING:
+    from labels.records import Ref
+
+APPLICATION_ID = 0x5374616E
+"""Marks the file, in its header, as a label store ("Stan")."""
+
+VERSION = 1
+"""Version of the schema, SQLite's `user_version`."""
+
+PATIENCE = 30.0
+"""Seconds to wait for another process that writes; one label takes it some milliseconds."""
+
+_SCHEMA = (
+    """
+    CREATE TABLE event (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      event TEXT NOT NULL UNIQUE,
+      undoes TEXT UNIQUE REFERENCES event (event),
+      record TEXT NOT NULL,
+      annotator TEXT NOT NULL,
+      at TEXT NOT NULL,
+      labels TEXT,
+      text TEXT,
+      ref TEXT,
+      codebook TEXT,
+      holder TEXT,
+      "group" TEXT,
+      source TEXT,
+      date TEXT,
+      split TEXT,
+      note TEXT,
+      CHECK (undoes IS NOT NULL OR (labels IS NOT NULL AND (text IS NULL) <> (ref IS NULL)))
+    )
+    """,
+    "CREATE INDEX event_record ON event (record)",
+    "CREATE TRIGGER event_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END",
+    "CREATE TRIGGER event_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END",
+    # INSERT OR REPLACE deletes without asking the trigger above.
+    """
+    CREATE TRIGGER event_replace BEFORE INSERT ON event
+    WHEN EXISTS (SELECT 1 FROM event WHERE seq = NEW.seq OR event = NEW.event OR undoes = NEW.undoes)
+    BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END
+    """,
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+_COLUMNS = (
+    *("event", "undoes", "record", "annotator", "at", "labels", "text", "ref", "codebook", "holder"),
+    *("group", "source", "date", "split", "note"),
+)
+_NEEDED = ("event", "record", "annotator")
+_NAMES = ", ".join('"' + name + '"' for name in _COLUMNS)
+_INSERT = f"INSERT INTO event ({_NAMES}) VALUES ({', '.join(':' + name for name in _COLUMNS)})"
+_STANDING = """
+    SELECT * FROM event WHERE seq IN (
+      SELECT max(seq) FROM event
+      WHERE undoes IS NULL AND event NOT IN (SELECT undoes FROM event WHERE undoes IS NOT NULL)
+      GROUP BY record, annotator
+    ) ORDER BY seq
+"""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What one annotator said of one sentence, at one time.
+
+    Attributes:
+        event: an id that whoever sends the label makes up; the same event sent again is the same label.
+        record: id of the sentence.
+        labels: target → class; None means read for this target and not touched.
+        annotator: who labelled.
+        at: when, with a time zone.
+        text: the sentence, or
+        ref: where it stands.
+        codebook: version of the codebook that was followed.
+        holder: whose position it is.
+        group: document or event, see `Record`; `source`, `date` and `split` likewise.
+        note: the annotator's.
+    """
+
+    event: str
+    record: str
+    labels: Mapping[str, str | None]
+    annotator: str
+    at: datetime
+    text: str | None = None
+    ref: Ref | None = None
+    codebook: str | None = None
+    holder: str | None = None
+    group: str | None = None
+    source: str | None = None
+    date: str | None = None
+    split: str | None = None
+    note: str | None = None
+
+
+class Store:
+    """An open store; belongs to the thread that opened it. Several processes may have the same file open."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = db
+
+    def add(self, label: Label) -> bool:
+        """Append a label.
+
+        Returns:
+            whether it is new; False where the same event is in the store already.
+
+        Raises:
+            StanceError: a field is not as described, the event id was used for something else, the record id
+                stands for another sentence, or the store cannot be written.
+        """
+        row = _row_of(label)
+        with self._appending(row) as new:
+            if new:
+                self._refuse_other_sentence(row)
+        return new
+
+    def undo(self, event: str, undoes: str, annotator: str, at: datetime) -> bool:
+        """Take a label back; what the annotator said of the sentence before it, if anything, counts again.
+
+        Args:
+            event: id of this event.
+            undoes: event id of the label.
+            annotator: who takes it back; only who gave it can.
+            at: when, with a time zone.
+
+        Returns:
+            whether it is new; False where the same event is in the store already.
+
+        Raises:
+            StanceError: there is no such label by this annotator, it has been taken back before, or the store
+                cannot be written.
+        """
+        given = {"event": event, "undoes": undoes, "annotator": annotator, "at": _moment(at)}
+        with _understood(self.path):
+            undone = self._db.execute("SELECT * FROM event WHERE event = ?", (undoes,)).fetchone()
+        if undone is None or undone["undoes"] is not None or undone["annotator"] != annotator:
+            raise StanceError(f"holds no label '{undoes}' by '{annotator}' that could be undone", path=self.path)
+        row = dict.fromkeys(_COLUMNS) | given | {"record": undone["record"]}
+        _refuse_unwritable(row)
+        with self._appending(row) as new:
+            if new and self._db.execute("SELECT 1 FROM event WHERE undoes = ?", (undoes,)).fetchone():
+                raise StanceError(f"label '{undoes}' has been undone before", path=self.path)
+        return new
+
+    def labels(self) -> list[Label]:
+        """The newest label of each record by each annotator that was not taken back, in the order of arrival."""
+        with _understood(self.path):
+            return [_label_of(row) for row in self._db.execute(_STANDING)]
+
+    @contextmanager
+    def _appending(self, row: dict[str, str | None]) -> Iterator[bool]:
+        """A transaction that inserts the row at its end, unless the same event is there (then it gives False)."""
+        with _understood(self.path), _transaction(self._db):
+            same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
+            # A client that sends again what it believes lost may well send it with another time.
+            if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
+                raise StanceError(
+                    f"event '{row['event']}' is in the store with other contents",
+                    path=self.path,
+                    hint="Give every event an id of its own.",
+                )
+            yield same is None
+            if same is None:
+                self._db.execute(_INSERT, row)
+
+    def _refuse_other_sentence(self, row: Mapping[str, str | None]) -> None:
+        other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
+        if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
+            raise StanceError(
+                f"record '{row['record']}' is in the store with another text or place",
+                path=self.path,
+                hint="Give every sentence an id of its own.",
+            )
+
+
+@contextmanager
+def open_store(path: Path) -> Iterator[Store]:
+    """Open a store for writing; a file that is not there or empty becomes one.
+
+    Raises:
+        StanceError: the file is not a store, is of another version, or cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise StanceError("is not a folder", path=path.parent)
+    with _connected(path, "rwc") as db:
+        if _is_blank(db):
+            with _transaction(db):
+                # Another process may have been quicker.
+                if _is_blank(db):
+                    for statement in _SCHEMA:
+                        db.execute(statement)
+        _refuse_foreign(db, path)
+        _use_write_ahead_log(db, path)
+        db.execute("PRAGMA synchronous = FULL")
+        yield Store(path, db)
+
+
+def read_store(path: Path) -> list[Label]:
+    """What `Store.labels` gives, without making or changing the file.
+
+    Raises:
+        StanceError: the file is not there, is not a store, or is of another version.
+    """
+    if not path.is_file():
+        raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
+    # Not "ro", which would leave its own files beside the store for ever.
+    with _connected(path, "rw") as db:
+        db.execute("PRAGMA query_only = ON")
+        _refuse_foreign(db, path)
+        return Store(path, db).labels()
+
+
+@contextmanager
+def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    with _understood(path):
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        try:
+            yield db
+        finally:
+            db.close()
+
+
+def _is_blank(db: sqlite3.Connection) -> bool:
+    known = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    return known == [0, 0] and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+
+
+def _refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise StanceError("is not a label store", path=path, hint="Name another --store.")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise StanceError(
+            f"is a label store of version {version}; this program knows version {VERSION}",
+            path=path,
+            hint="Use the release of stance that wrote it, or a newer one.",
+        )
+
+
+def _use_write_ahead_log(db: sqlite3.Connection, path: Path) -> None:
+    # SQLite does not wait by itself here while another process opens the file for the first time.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    if mode != "wal":
+        raise StanceError("cannot be a store: its file system has no shared memory", path=path, hint="Use a local one.")
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Turns what SQLite says into what the user is told."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code == sqlite3.SQLITE_NOTADB:
+            raise StanceError("is not a label store (not an SQLite file)", path=path) from error
+        if code & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StanceError(f"another process has kept it locked for {PATIENCE:.0f} seconds", path=path) from error
+        raise StanceError(f"cannot be used: {error}", path=path) from error
+
+
+def _row_of(label: Label) -> dict[str, str | None]:
+    row: dict[str, Any] = {name: getattr(label, name, None) for name in _COLUMNS}
+    row |= {
+        "at": _moment(label.at),
+        "labels": json.dumps(label.labels, ensure_ascii=False, sort_keys=True),
+        "ref": None if label.ref is None else label.ref.model_dump_json(),
+    }
+    if (label.text is None) == (label.ref is None):
+        raise StanceError("a label needs either a text or a ref, and not both", field="text")
+    if not label.labels:
+        raise StanceError("a label must say something of at least one target", field="labels")
+    for target_id, given in label.labels.items():
+        if not isinstance(target_id, str) or not (given is None or isinstance(given, str)):
+            raise StanceError("must be a class or null", field=f"labels.{target_id}")
+    if label.split not in (None, "train", "dev", "test"):
+        raise StanceError("must be train, dev or test", field="split")
+    _refuse_unwritable(row)
+    return row
+
+
+def _refuse_unwritable(row: Mapping[str, object]) -> None:
+    for name, value in row.items():
+        if value is None and name not in _NEEDED:
+            continue
+        empty = value == "" and name in (*_NEEDED, "group")
+        if not isinstance(value, str) or empty or (name == "text" and not value.strip()):
+            raise StanceError("must be a text that is not empty", field=name)
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise StanceError("holds half of a surrogate pair", field=name)
+
+
+def _moment(at: datetime) -> str:
+    if at.tzinfo is None:
+        raise StanceError("must have a time zone", field="at")
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _label_of(row: sqlite3.Row) -> Label:
+    given = {field.name: row[field.name] for field in fields(Label)}
+    given |= {"labels": json.loads(row["labels"]), "at": datetime.fromisoformat(row["at"])}
+    if row["ref"] is not None:
+        # Imported here, so that a program that only appends starts in a tenth of the time.
+        from labels.records import Ref
+
+        given["ref"] = Ref.model_validate_json(row["ref"])
+    return Label(**given)
