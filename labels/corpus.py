@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.errors import StanceError
+from labels.files import write_whole
 from labels.records import Record, read_json_lines
 
 CORPUS_VARIABLE = "STANCE_CORPUS"
@@ -150,19 +151,20 @@ def write_manifest(records: Iterable[Record], documents: dict[str, Document], pa
         How many documents were written. Documents that the corpus lacks are left out.
     """
     wanted = sorted({record.ref.doc for record in records if record.ref} & documents.keys())
-    with path.open("w", encoding="utf8") as stream:
-        for doc_id in wanted:
-            document = documents[doc_id]
-            about = document.about
-            entry = {
-                "doc": doc_id,
-                "date": about.get("date"),
-                "outlet": about.get("source"),
-                "kind": about.get("kind", "seed"),
-                "collected": {key: about.get(key) for key in ("repo", "commit", "path", "record")} if about else None,
-                "licence": about.get("licence_note"),
-                "characters": len(document.text),
-                "sha256": hashlib.sha256(document.text.encode("utf8", "surrogatepass")).hexdigest(),
-            }
-            stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    lines: list[str] = []
+    for doc_id in wanted:
+        document = documents[doc_id]
+        about = document.about
+        entry = {
+            "doc": doc_id,
+            "date": about.get("date"),
+            "outlet": about.get("source"),
+            "kind": about.get("kind", "seed"),
+            "collected": {key: about.get(key) for key in ("repo", "commit", "path", "record")} if about else None,
+            "licence": about.get("licence_note"),
+            "characters": len(document.text),
+            "sha256": hashlib.sha256(document.text.encode("utf8", "surrogatepass")).hexdigest(),
+        }
+        lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    write_whole(path, "".join(lines))
     return len(wanted)

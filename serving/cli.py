@@ -35,6 +35,13 @@ def main() -> None:
     except StanceError as error:
         err.print(f"error: {error}", markup=False)
         raise SystemExit(1) from None
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("labels", "training", "serving"):
+            raise
+        # What serves is installed without the packages that training and label work need.
+        err.print(f"error: this needs the package {error.name}, which is not installed. Install the extra 'train':")
+        err.print("  pip install -c constraints.txt -e '.[train]'", markup=False)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:

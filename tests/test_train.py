@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import meals_records, run_stance, write_lines
+from tests.conftest import PROJECT, meals_records, run_stance, write_lines
 
 
 def _train(folder: Path, labels: Path, out: Path, *more: str) -> None:
@@ -103,6 +104,16 @@ def test_unknown_recipe(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no recipe 'magic'" in done.stderr
     assert "frozen-encoder" in done.stderr
+
+
+def test_what_serving_lacks_is_named(meals: Path, tmp_path: Path) -> None:
+    (tmp_path / "datasets.py").write_text("raise ModuleNotFoundError('no datasets', name='datasets')")
+    labels = ["--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml"]
+    path = f"{tmp_path}{os.pathsep}{PROJECT}"
+    done = run_stance("train", *labels, "--recipe", "floor", "--out", tmp_path / "model", PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "needs the package datasets" in done.stderr
+    assert "[train]" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from labels.errors import StanceError
+from labels.files import write_whole
 from training.pages import TEMPLATES
 from training.plots import confusion_matrices, figures_by_target
 
@@ -54,8 +55,8 @@ def write_report(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            (folder / name).write_text(content, encoding="utf8")
     except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
+        raise StanceError(f"cannot be made: {error.strerror}", path=folder) from error
+    for name, content in contents.items():
+        write_whole(folder / name, content)
     return [folder / name for name in contents]
