@@ -29,10 +29,11 @@ def labels_resolve(
     out.print(
         f"{len(records)} records: {own} hold their text, {resolved} resolve, {resolution.missing.total()} do not."
     )
-    for doc, count in sorted(resolution.missing.items()):
-        out.print(f"  {doc}: not in the corpus, {count} records")
     if resolution.missing and corpus is None:
         out.print(f"No corpus was named: --corpus DIR, or {CORPUS_VARIABLE}.")
+        return
+    for doc, count in sorted(resolution.missing.items()):
+        out.print(f"  {doc}: not in the corpus, {count} records")
 
 
 @labels_app.command("manifest")
