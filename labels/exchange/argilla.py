@@ -31,7 +31,8 @@ from labels.exchange.entry import (
     target_named,
     text_in,
 )
-from labels.exchange.files import read_json, replacing
+from labels.exchange.files import read_json
+from labels.files import write_whole
 from labels.records import Annotation
 from labels.taxonomy import Taxonomy
 
@@ -44,9 +45,8 @@ _PARTS = ("fields", "metadata", "suggestions", "responses")
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write the list of records that `Dataset.records.from_json` reads."""
     records = [_record(sentence) for sentence in sentences]
-    with replacing(path) as stream:
-        # Argilla reads in the encoding of the system; ASCII is the same in all of them.
-        json.dump(records, stream, ensure_ascii=True, indent=1)
+    # Argilla reads in the encoding of the system; ASCII is the same in all of them.
+    write_whole(path, json.dumps(records, ensure_ascii=True, indent=1))
     return Counter()
 
 
