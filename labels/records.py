@@ -161,7 +161,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, object]]:
                 if line.strip():
                     try:
                         yield number, json.loads(line)
-                    except (json.JSONDecodeError, RecursionError) as error:
+                    except (ValueError, RecursionError) as error:
                         raise StanceError(f"is not JSON: {error}", path=path, line=number) from error
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=path) from error

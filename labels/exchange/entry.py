@@ -24,7 +24,7 @@ ABOUT = ("id", "ref", "holder", "source", "date", "group", "split", "decided", "
 DETAILS = ("holder", "date", "codebook", "note")
 """What an annotation says besides annotator and labels."""
 
-_REF = re.compile(r"(.+)#char=([0-9]+),([0-9]+);sha256=([0-9a-f]{64})", re.DOTALL)
+_REF = re.compile(r"(.+)#char=([0-9]{1,15}),([0-9]{1,15});sha256=([0-9a-f]{64})", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ def read_json(path: Path) -> object:
         raise StanceError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
     except json.JSONDecodeError as error:
         raise StanceError(f"is not JSON: {error.msg} at column {error.colno}", path=path, line=error.lineno) from error
-    except RecursionError as error:
-        raise StanceError("is not JSON that can be read: it is nested too deep", path=path) from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or nested too deep
+        raise StanceError(f"is not JSON that can be read: {error}", path=path) from error
 
 
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -166,7 +166,7 @@ def _read_about(text: str | None, place: Place) -> Mapping[str, Any]:
         return {}
     try:
         said = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
         raise place.error("must be the JSON object that was written there", ABOUT_AREA)

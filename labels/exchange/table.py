@@ -155,9 +155,8 @@ def _row(cells: Mapping[str, str], taxonomy: Taxonomy, place: Place) -> Row:
     labels = {
         target.id: label_chosen(given[target.id], target, place, target.id) for target in taxonomy if target.id in given
     }
-    text = text_in(given, place)
     if ANNOTATOR not in given:
-        return Row(place, about, text, labels)
+        return Row(place, about, text_in(given, place), labels)
     annotation = annotation_in(place, given[ANNOTATOR], labels, given)
     about = {name: value for name, value in about.items() if name not in DETAILS}
-    return Row(place, about, text, annotations=(annotation,))
+    return Row(place, about, given.get("text"), annotations=(annotation,))
