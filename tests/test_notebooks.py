@@ -1,0 +1,90 @@
+"""The notebooks run as they stand, without the corpus, and what is stored in them may be published."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from labels.corpus import load_corpus, resolve
+from labels.records import DEFAULT_LABELS, read_records
+from labels.taxonomy import load_taxonomy
+from tests.conftest import PROJECT
+
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("0*.ipynb"))
+
+
+def _outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def _shown(notebook: Any) -> list[str]:
+    """Everything that an output says in words: printed, or in a mime type of text."""
+    shown: list[str] = []
+    for output in _outputs(notebook):
+        kinds = output.get("data", {})
+        shown += [output.get("text", ""), *(kinds[kind] for kind in sorted(kinds) if kind.startswith("text/"))]
+    return shown
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request: pytest.FixtureRequest) -> Any:
+    return nbformat.read(request.param, as_version=4)
+
+
+def test_there_are_notebooks() -> None:
+    assert NOTEBOOKS
+
+
+def test_it_runs_anywhere_without_the_corpus_and_says_what_is_stored(
+    notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.setenv("STANCE_CACHE", str(tmp_path))
+    monkeypatch.delenv("STANCE_CORPUS", raising=False)
+    stored = _shown(notebook)
+    # A cell that fails raises CellExecutionError here.
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute()
+    # Fonts that matplotlib looks up on its first run, and the like, are told on stderr.
+    notebook.cells = [_without_stderr(cell) for cell in notebook.cells]
+    assert _shown(notebook) == stored, "run it again and store it: it shows other labels than there are"
+
+
+def _without_stderr(cell: Any) -> Any:
+    if cell.cell_type == "code":
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return cell
+
+
+def test_it_is_stored_executed_and_without_traces_of_a_machine(notebook: Any) -> None:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [
+        output for output in _outputs(notebook) if output.output_type == "error" or output.get("name") == "stderr"
+    ]
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert not [cell.metadata for cell in notebook.cells if "execution" in cell.metadata]
+    paths = r"(?<![\w.)/:])/(?:[\w.-]+/)+[\w.-]*|\b[A-Z]:\\|file://"
+    assert [found for text in _shown(notebook) for found in re.findall(paths, text)] == []
+
+
+def test_no_sentence_of_the_corpus_is_in_it(notebook: Any, shared_corpus: Path) -> None:
+    taxonomy = load_taxonomy()
+    records = read_records([DEFAULT_LABELS / f"{name}.jsonl" for name in ("news", "seeds")], taxonomy)
+    resolution = resolve(records, load_corpus(shared_corpus))
+    assert len(resolution.sentences) == len(records)
+    text = _words(" ".join([*_shown(notebook), *(cell.source for cell in notebook.cells)]))
+    # A shorter one ("Sanctions work.") may be anybody's.
+    wanted = {words for sentence in resolution.sentences if len(words := _words(sentence.text)) >= 40}
+    assert [words for words in wanted if f" {words} " in f" {text} "] == []
