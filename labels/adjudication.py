@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labels.annotators import agreed, differing, read_annotated
+from labels.annotators import differing, read_annotated
+from labels.consensus import agreed
 from labels.errors import StanceError
 from labels.files import write_whole
 from labels.records import Labels, Record, read_json_lines, read_records
@@ -144,7 +145,7 @@ class Adjudication:
 
     def _with(self, record: Record, decision: Decision) -> dict[str, Any]:
         before = self._before[record.id]
-        labels = {**agreed(record, self._taxonomy), **record.labels, **decision.labels}
+        labels = {**agreed(record.annotations)[0], **record.labels, **decision.labels}
         ordered = {target_id: labels[target_id] for target_id in self._taxonomy.ids if target_id in labels}
         notes = [note for note in (record.note, decision.note) if note]
         return before | {"labels": ordered, "decided": ADJUDICATED} | ({"note": " / ".join(notes)} if notes else {})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from labels.consensus import agreed, how_decided
 from labels.errors import StanceError
-from labels.records import Annotation, Labels, Record, Ref, read_json_lines, read_records
+from labels.records import Annotation, Record, Ref, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
 
 
@@ -174,9 +175,9 @@ def _joined(first: _Placed, second: _Placed, taxonomy: Taxonomy) -> _Placed:
         )
     both = one.model_copy(update={"annotations": (*one.annotations, *other.annotations)})
     update = {
-        "labels": agreed(both, taxonomy),
+        "labels": agreed(both.annotations)[0],
         "holder": one.holder if one.holder == other.holder else None,
-        "decided": None if differing(both, taxonomy) else "agreed",
+        "decided": how_decided(both.annotations),
         **{name: getattr(one, name) or getattr(other, name) for name in ("source", "date", "group", "split")},
     }
     return _Placed(both.model_copy(update=update), first.place, first.path, first.line)
@@ -190,9 +191,3 @@ def given_labels(record: Record, target_id: str) -> dict[str, str | None]:
 def differing(record: Record, taxonomy: Taxonomy) -> tuple[str, ...]:
     """The targets on which the annotators who read the record for them are not of one mind."""
     return tuple(target_id for target_id in taxonomy.ids if len(set(given_labels(record, target_id).values())) > 1)
-
-
-def agreed(record: Record, taxonomy: Taxonomy) -> Labels:
-    """Target → the one label that all who read the record for it gave."""
-    given: Mapping[str, set[str | None]] = {t: set(given_labels(record, t).values()) for t in taxonomy.ids}
-    return {target_id: next(iter(labels)) for target_id, labels in given.items() if len(labels) == 1}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from labels.consensus import AGREED, DIFFERING, SINGLE, agreed, how_decided
 from labels.errors import StanceError
 from labels.files import write_whole
 from labels.records import Annotation, Record, read_records
 from labels.store import Label, read_store
 from labels.taxonomy import Taxonomy
-
-SINGLE, AGREED, DIFFERING = "single", "agreed", "differing"
 
 
 def export_labels(store: Path, out: Path, taxonomy: Taxonomy) -> dict[str, int]:
@@ -62,32 +61,27 @@ def _record(given: Sequence[Label], taxonomy: Taxonomy) -> Record:
         for name in ("text", "ref", "group", "source", "date", "split")
     }
     voices = sorted(given, key=lambda label: label.annotator)
-    said = {
-        target.id: {label.annotator: label.labels[target.id] for label in voices if target.id in label.labels}
-        for target in taxonomy
-    }
-    differing = {target_id: by for target_id, by in said.items() if len(set(by.values())) > 1}
+    annotations = tuple(
+        Annotation(
+            annotator=label.annotator,
+            labels={target.id: label.labels[target.id] for target in taxonomy if target.id in label.labels},
+            holder=label.holder,
+            date=label.at.isoformat(timespec="milliseconds"),
+            codebook=label.codebook,
+            note=label.note,
+        )
+        for label in voices
+    )
+    labels, differing = agreed(annotations)
     return Record(
         id=given[0].record,
-        labels={
-            target_id: next(iter(by.values())) for target_id, by in said.items() if by and target_id not in differing
-        },
+        labels={target.id: labels[target.id] for target in taxonomy if target.id in labels},
         **newest,
         holder=_common([label.holder for label in voices]),
         codebook=_common([label.codebook for label in voices]),
-        decided=DIFFERING if differing else SINGLE if len(voices) == 1 else AGREED,
-        note=_dissent(differing) if differing else None,
-        annotations=tuple(
-            Annotation(
-                annotator=label.annotator,
-                labels={target.id: label.labels[target.id] for target in taxonomy if target.id in label.labels},
-                holder=label.holder,
-                date=label.at.isoformat(timespec="milliseconds"),
-                codebook=label.codebook,
-                note=label.note,
-            )
-            for label in voices
-        ),
+        decided=how_decided(annotations),
+        note=_dissent([target.id for target in taxonomy if target.id in differing], annotations),
+        annotations=annotations,
     )
 
 
@@ -95,12 +89,14 @@ def _common(values: Sequence[str | None]) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _dissent(differing: Mapping[str, Mapping[str, str | None]]) -> str:
+def _dissent(differing: Sequence[str], annotations: Sequence[Annotation]) -> str | None:
     quoted = {
-        target_id: ", ".join(f"{who}: {label or 'not touched'}" for who, label in by.items())
-        for target_id, by in differing.items()
+        target_id: ", ".join(
+            f"{a.annotator}: {a.labels[target_id] or 'not touched'}" for a in annotations if target_id in a.labels
+        )
+        for target_id in differing
     }
-    return "not decided: " + "; ".join(f"{target_id} ({who})" for target_id, who in quoted.items())
+    return "not decided: " + "; ".join(f"{t} ({who})" for t, who in quoted.items()) if differing else None
 
 
 def _refuse_unknown(label: Label, store: Path, taxonomy: Taxonomy) -> None:

@@ -54,17 +54,22 @@ class Terminal:
             raise StanceError("labelling by hand needs a terminal", hint="Run the command in one, without pipes.")
         self.console = Console(highlight=False)
         self._in, self._decoder, self._typed = sys.stdin.fileno(), getincrementaldecoder("utf8")("replace"), ""
+        self._poll = select.poll()
+        self._poll.register(self._in, select.POLLIN)
         self._size = self.console.size
         self._handlers: dict[int, Any] = {}
+        self._asked_to_end: int | None = None
 
     def __enter__(self) -> Terminal:
         self._before = termios.tcgetattr(self._in)
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, _close)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._ask_to_end)
         tty.setcbreak(self._in)
         mode = termios.tcgetattr(self._in)
         # Ctrl-Z would leave a shell behind in a screen that is not its own.
         mode[6][termios.VSUSP] = b"\0"
+        # A signal key throws away what was typed before it; a read that waited for that would wait for ever.
+        mode[6][termios.VMIN] = 0
         termios.tcsetattr(self._in, termios.TCSANOW, mode)
         self.console.set_alt_screen(True)
         self.console.show_cursor(False)
@@ -81,6 +86,10 @@ class Terminal:
             pass  # There is nothing left that could be given back.
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def _ask_to_end(self, number: int, frame: FrameType | None) -> None:
+        # Only noted: an exception here could come up in the middle of a label being saved, or where it is swallowed.
+        self._asked_to_end = number
 
     def _write(self, control: str) -> None:
         self.console.file.write(control)
@@ -105,6 +114,10 @@ class Terminal:
             KeyboardInterrupt: Ctrl-C.
         """
         while True:
+            if self._asked_to_end == signal.SIGINT:
+                raise KeyboardInterrupt
+            if self._asked_to_end is not None:
+                raise ClosedError(self._asked_to_end)
             if _UNFINISHED.fullmatch(self._typed) and self._fill(1.0 if self._typed.startswith("\x1b[2") else 0.05):
                 continue
             if pasted := _PASTED.match(self._typed):
@@ -121,20 +134,19 @@ class Terminal:
 
     def _fill(self, seconds: float) -> bool:
         """Take what is typed within so many seconds; False where nothing is."""
-        if not select.select([self._in], [], [], seconds)[0]:
+        events = self._poll.poll(1000 * seconds)
+        if not events:
             return False
         try:
             data = os.read(self._in, 4096)
         except OSError as error:
             raise ClosedError(signal.SIGHUP) from error
-        if not data:
+        if not data and events[0][1] & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
             raise ClosedError(signal.SIGHUP)
+        if not data:
+            return False
         self._typed += self._decoder.decode(data)
         return True
-
-
-def _close(number: int, frame: FrameType | None) -> None:
-    raise ClosedError(number)
 
 
 def label_by_hand(sitting: Sitting, terminal: Terminal) -> None:

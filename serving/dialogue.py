@@ -12,8 +12,9 @@ from rich.table import Table
 
 from labels.adjudication import Adjudication, Decision, Disagreement
 from labels.annotators import given_labels
+from labels.screen import visible
 from labels.taxonomy import UNRELATED, Target, Taxonomy
-from serving.commands.console import out, printable
+from serving.commands.console import out
 
 
 class Command(Enum):
@@ -132,13 +133,13 @@ class Dialogue:
         for name in ("holder", "note"):
             given = [getattr(annotation, name) for annotation in record.annotations]
             if any(given):
-                table.add_row(name, *(escape(printable(value or "–")) for value in given), style="dim")
+                table.add_row(name, *(escape(visible(value or "–")) for value in given), style="dim")
         out.print(table)
 
     def _text(self, disagreement: Disagreement) -> str:
         record = disagreement.record
         if record.id in self._texts:
-            return printable(self._texts[record.id])
+            return visible(self._texts[record.id])
         place = f"document {record.ref.doc}, characters {record.ref.start} to {record.ref.end}" if record.ref else ""
         return f"(its text is not at hand: {place}; name the corpus with --corpus)"
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from labels.consensus import agreed, how_decided
 from labels.corpus import Sentence, load_corpus, resolve
 from labels.errors import StanceError
 from labels.exchange import argilla, doccano, hugging_face, label_records, label_studio, prodigy, table
 from labels.exchange.entry import Entry, read_ref
-from labels.records import Annotation, Labels, Record, apart, first_problem, read_records
+from labels.records import Record, apart, first_problem, read_records
 from labels.taxonomy import Taxonomy
 
 RECORDS = "records"
@@ -115,8 +116,7 @@ def _record(entry: Entry, undecided: Counter[str]) -> Record:
         if entry.annotations:
             holders = {annotation.holder for annotation in entry.annotations}
             fields["holder"] = entry.about.get("holder") or (holders.pop() if len(holders) == 1 else None)
-            annotators = {annotation.annotator for annotation in entry.annotations}
-            fields["decided"] = "differing" if differ else "single" if len(annotators) == 1 else "agreed"
+            fields["decided"] = how_decided(entry.annotations)
     if "ref" in entry.about:
         fields["ref"] = read_ref(entry.about["ref"], place)
         fields["text"] = None
@@ -134,14 +134,3 @@ def _record(entry: Entry, undecided: Counter[str]) -> Record:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()
-
-
-def agreed(annotations: Sequence[Annotation]) -> tuple[Labels, set[str]]:
-    """Labels that all annotators who read the target gave it, and the targets on which they differ."""
-    labels: dict[str, str | None] = {}
-    differ: set[str] = set()
-    for annotation in annotations:
-        for target_id, label in annotation.labels.items():
-            if labels.setdefault(target_id, label) != label:
-                differ.add(target_id)
-    return {target_id: label for target_id, label in labels.items() if target_id not in differ}, differ

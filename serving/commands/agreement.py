@@ -14,8 +14,9 @@ from labels.annotators import read_annotated
 from labels.corpus import load_corpus, resolve
 from labels.files import write_whole
 from labels.records import default_label_files
+from labels.screen import visible
 from labels.taxonomy import DEFAULT_TARGETS, UNRELATED, load_taxonomy
-from serving.commands.console import Corpus, Json, Targets, labels_app, out, print_json, printable
+from serving.commands.console import Corpus, Json, Targets, labels_app, out, print_json
 
 SHOWN = 10
 """How many sentences that annotators differ on are printed."""
@@ -78,7 +79,7 @@ def _print_figures(figures: Mapping[str, Any]) -> None:
     if figures["differences"]:
         out.print("\nThey differ most on:")
     for difference in figures["differences"][:SHOWN]:
-        out.print(f"  {difference['id']}  {printable(difference.get('text', ''))}", style="bold", markup=False)
+        out.print(f"  {difference['id']}  {visible(difference.get('text', ''))}", style="bold", markup=False)
         for target_id, given in difference["targets"].items():
             said = ", ".join(f"{name} {label or UNRELATED}" for name, label in given.items())
             out.print(f"      {target_id}: {said}", markup=False)

@@ -63,8 +63,3 @@ def progress() -> Iterator[Report]:
 
 def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False))
-
-
-def printable(text: str) -> str:
-    """A text on one line, without what could move the cursor or colour the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -88,7 +88,8 @@ def labels_export(
     as_json: Json = False,
 ) -> None:
     """Write a store's labels as a label file that `train` reads: a record a sentence, whoever labelled it."""
-    from labels.export import DIFFERING, export_labels
+    from labels.consensus import DIFFERING
+    from labels.export import export_labels
 
     decided = export_labels(store, out_file, load_taxonomy(targets))
     if as_json:
