@@ -145,7 +145,7 @@ def test_a_sitting_in_a_terminal(folder: Path) -> None:
         assert "The cook�[2J refused and the bus was late." in shown
         shown = sitting.answer("no")
         assert "Soup counts." in shown
-        assert shown.index("Soup counts.") < shown.index("The cook [2J refused")  # the sentence stays in sight
+        assert shown.index("Soup counts.") < shown.index("The cook�[2J refused")  # the sentence stays in sight
         assert "Later start: " in sitting.answer("u")  # within the sentence: back to the first question
         sitting.answer("1")
         sitting.answer("unrelated")
