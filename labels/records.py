@@ -115,28 +115,37 @@ def read_records(paths: Iterable[Path], taxonomy: Taxonomy, *, skip_unknown_targ
         StanceError: a line is not as described; it names file, line and field. Also where an id stands twice or
             one group stands in more than one part of the data.
     """
+    return apart(
+        (_parse_record(raw, taxonomy, path, line, skip_unknown_targets), path, line)
+        for path in paths
+        for line, raw in read_json_lines(path)
+    )
+
+
+def apart(found: Iterable[tuple[Record, Path | str, int | None]]) -> list[Record]:
+    """The records, each with the file and line that it was found at, once it is certain that they can stand together.
+
+    Raises:
+        StanceError: an id stands twice, or one group in more than one part of the data; it names both places.
+    """
     records: list[Record] = []
     seen: dict[str, str] = {}
     parts: dict[str, tuple[Split, str]] = {}
-    for path in paths:
-        for line, raw in read_json_lines(path):
-            record = _parse_record(raw, taxonomy, path, line, skip_unknown_targets)
-            place = f"{path}:{line}"
-            if record.id in seen:
-                raise StanceError(
-                    f"'{record.id}' is also the id at {seen[record.id]}", path=path, line=line, field="id"
-                )
-            seen[record.id] = place
-            part, first = parts.setdefault(record.unit, (record.part, place))
-            if part != record.part:
-                raise StanceError(
-                    f"'{record.part}', but group '{record.unit}' is in '{part}' at {first}",
-                    path=path,
-                    line=line,
-                    field="split",
-                    hint="A document or event must lie in one part, or the figures would flatter.",
-                )
-            records.append(record)
+    for record, path, line in found:
+        place = str(path) if line is None else f"{path}:{line}"
+        if record.id in seen:
+            raise StanceError(f"'{record.id}' is also the id at {seen[record.id]}", path=path, line=line, field="id")
+        seen[record.id] = place
+        part, first = parts.setdefault(record.unit, (record.part, place))
+        if part != record.part:
+            raise StanceError(
+                f"'{record.part}', but group '{record.unit}' is in '{part}' at {first}",
+                path=path,
+                line=line,
+                field="split",
+                hint="A document or event must lie in one part, or the figures would flatter.",
+            )
+        records.append(record)
     return records
 
 

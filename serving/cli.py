@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import serving.commands.exchange
 import serving.commands.labelling
 import serving.commands.labels
 import serving.commands.serving
