@@ -6,6 +6,7 @@ import os
 import sys
 
 import serving.commands.exchange
+import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
 import serving.commands.serving

@@ -128,8 +128,12 @@ def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load_model(folder: Path = DEFAULT_MODEL) -> Model:
+def load_model(folder: Path = DEFAULT_MODEL, *, cache: bool = False) -> Model:
     """Read a model folder, checking every file against the hash in `model.json`.
+
+    Args:
+        folder: where it is.
+        cache: keep embeddings on disk, for texts that are scored again and again; what serves keeps none.
 
     Raises:
         StanceError: the folder is not a model of this format, a file is missing or was changed.
@@ -156,6 +160,7 @@ def load_model(folder: Path = DEFAULT_MODEL) -> Model:
             taxonomy,
             json.loads(contents["estimator.json"]),
             load_safetensors(contents["weights.safetensors"]),
+            cache=cache,
         )
         return Model(
             estimator=estimator,
