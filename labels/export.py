@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from labels.errors import StanceError
+from labels.files import write_whole
 from labels.records import Annotation, Record, read_records
 from labels.store import Label, read_store
 from labels.taxonomy import Taxonomy
@@ -30,8 +31,12 @@ def export_labels(store: Path, out: Path, taxonomy: Taxonomy) -> dict[str, int]:
     labels = read_store(store)
     for label in labels:
         _refuse_unknown(label, store, taxonomy)
+    if out.exists() and out.samefile(store):
+        raise StanceError("is the store itself", path=out, hint="Name another --out.")
     records = merged(labels, taxonomy)
-    _write(records, out, store, taxonomy)
+    lines = "".join(_line(record) for record in records)
+    _refuse_unreadable(lines, store, taxonomy)
+    write_whole(out, lines)
     return {how: sum(record.decided == how for record in records) for how in (SINGLE, AGREED, DIFFERING)}
 
 
@@ -113,22 +118,15 @@ def _refuse_unknown(label: Label, store: Path, taxonomy: Taxonomy) -> None:
         )
 
 
-def _write(records: Sequence[Record], out: Path, store: Path, taxonomy: Taxonomy) -> None:
-    if out.exists() and out.samefile(store):
-        raise StanceError("is the store itself", path=out, hint="Name another --out.")
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with fresh.open("w", encoding="utf8", newline="\n") as stream:
-            stream.writelines(_line(record) for record in records)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # What other commands would refuse must not come to stand in a good file's place.
-        read_records([fresh], taxonomy)
-        os.replace(fresh, out)
-    except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=out) from error
-    finally:
-        fresh.unlink(missing_ok=True)
+def _refuse_unreadable(lines: str, store: Path, taxonomy: Taxonomy) -> None:
+    """What other commands would refuse must not come to stand in a good file's place."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "labels.jsonl"
+        trial.write_text(lines, encoding="utf8")
+        try:
+            read_records([trial], taxonomy)
+        except StanceError as error:
+            raise StanceError(f"cannot be a label file: {error.message}", path=store, field=error.field) from error
 
 
 def _line(record: Record) -> str:

@@ -76,7 +76,7 @@ class Record(_Frozen):
     note: str | None = None
     codebook: str | None = None
     decided: str | None = None
-    """How the label came about: single (one pass), agreed, adjudicated."""
+    """How the label came about: single (one pass), agreed, differing (on some target, left out), adjudicated."""
 
     @model_validator(mode="after")
     def _text_or_ref(self) -> Record:

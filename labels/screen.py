@@ -27,7 +27,7 @@ def frame(sitting: Sitting, console: Console) -> RenderableType:
         _heading(sitting, console),
         Rule(style="dim"),
         *_sentence(sitting, console, max(3, console.height - _FIXED - targets.row_count)),
-        _origin(sitting),
+        _date(sitting),
         Text(),
         targets,
         _remarks(sitting),
@@ -81,17 +81,15 @@ def _replaced(character: str) -> str:
     return "" if unicodedata.category(character) == "Cf" else "�"
 
 
-def _origin(sitting: Sitting) -> Text:
-    record = sitting.current.record if sitting.current else None
-    known = [value for value in (record.source, record.date) if value] if record else []
-    return Text(" " + visible(" · ".join(known)), "dim", no_wrap=True, overflow="ellipsis")
+def _date(sitting: Sitting) -> Text:
+    # Not the outlet: who knows it reads a stance into the sentence.
+    date = sitting.current.record.date if sitting.current else None
+    return Text(f" {visible(date or '')}", "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _targets(sitting: Sitting, console: Console) -> Table:
     """A row a target with all its classes; where there are more targets than rows, two columns of what is chosen."""
-    cells = [
-        (target, key) for key, target_id in sitting.keys.targets.items() for target in [sitting.taxonomy[target_id]]
-    ]
+    cells = [(sitting.taxonomy[target_id], key) for key, target_id in sitting.keys.targets.items()]
     if len(cells) <= console.height - _FIXED - 3:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, max_width=34, overflow="ellipsis")
@@ -103,20 +101,16 @@ def _targets(sitting: Sitting, console: Console) -> Table:
     table = Table.grid(expand=True)
     for _ in range(2):
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    short = [_name(sitting, target, key).append_text(_chosen(sitting, target)) for target, key in cells]
+    short = [_name(sitting, target, key, sitting.draft.labels.get(target.id)) for target, key in cells]
     for row in range(half):
         table.add_row(*short[row::half])
     return table
 
 
-def _name(sitting: Sitting, target: Target, key: str) -> Text:
+def _name(sitting: Sitting, target: Target, key: str, chosen: str | None = None) -> Text:
     style = "reverse" if target == sitting.pending else ""
-    return Text(f" {key}", "bold").append(f"  {target.title}", f"not bold {style}")
-
-
-def _chosen(sitting: Sitting, target: Target) -> Text:
-    label = sitting.draft.labels.get(target.id)
-    return Text("  ").append(f"[{label}]", "bold") if label else Text()
+    mark = f"  [{chosen}]" if chosen else ""
+    return Text(f" {key}{mark}", "bold").append(f"  {target.title}", f"not bold {style}")
 
 
 def _classes(sitting: Sitting, target: Target) -> Text:

@@ -189,7 +189,7 @@ class Store:
                 self._db.execute(_INSERT, row)
 
     def _refuse_other_sentence(self, row: Mapping[str, str | None]) -> None:
-        other = "SELECT 1 FROM event WHERE record = ? AND undoes IS NULL AND (text IS NOT ? OR ref IS NOT ?)"
+        other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
         if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
             raise StanceError(
                 f"record '{row['record']}' is in the store with another text or place",
@@ -228,7 +228,9 @@ def read_store(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
-    with _connected(path, "ro") as db:
+    # Not "ro", which would leave its own files beside the store for ever.
+    with _connected(path, "rw") as db:
+        db.execute("PRAGMA query_only = ON")
         _refuse_foreign(db, path)
         return Store(path, db).labels()
 

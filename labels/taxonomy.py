@@ -17,7 +17,7 @@ UNRELATED = "unrelated"
 """The implied class of every target: the sentence was read for it and does not touch it."""
 
 DEFAULT_TARGETS = Path(__file__).parent / "targets.yaml"
-CODEBOOK = "1.1"
+CODEBOOK = "1.2"
 """Version of the codebook that says how to label by `DEFAULT_TARGETS`."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

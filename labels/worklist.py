@@ -114,8 +114,12 @@ def unlabelled_sentences(documents: Iterable[Document], labelled: Sequence[Recor
         documents: the corpus; an id's part before "#" names the article that it is an excerpt of.
         labelled: records whose sentences are passed over, whatever was said of them.
     """
-    from labels.splitting import sentence_spans
-
+    try:
+        from labels.splitting import sentence_spans
+    except ModuleNotFoundError as error:
+        raise StanceError(
+            f"splitting texts needs {error.name}", hint="Install it: pip install 'stance[train]'."
+        ) from error
     set_aside = {record.unit for record in labelled if record.part != "train"}
     places: defaultdict[str, list[Ref]] = defaultdict(list)
     for record in labelled:
