@@ -31,7 +31,8 @@ from labels.exchange.entry import (
     target_named,
     text_in,
 )
-from labels.exchange.files import read_json, replacing
+from labels.exchange.files import read_json
+from labels.files import write_whole
 from labels.records import Annotation
 from labels.taxonomy import Taxonomy
 
@@ -44,9 +45,8 @@ _PARTS = ("fields", "metadata", "suggestions", "responses")
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write the list of records that `Dataset.records.from_json` reads."""
     records = [_record(sentence) for sentence in sentences]
-    with replacing(path) as stream:
-        # Argilla reads in the encoding of the system; ASCII is the same in all of them.
-        json.dump(records, stream, ensure_ascii=True, indent=1)
+    # Argilla reads in the encoding of the system; ASCII is the same in all of them.
+    write_whole(path, json.dumps(records, ensure_ascii=True, indent=1))
     return Counter()
 
 
@@ -149,7 +149,7 @@ def _read_annotators(text: object, place: Place) -> dict[str, Mapping[str, Any]]
         return {}
     try:
         found = json.loads(text) if isinstance(text, str) else None
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(a, dict) and isinstance(a.get("user_id"), str) for a in found):
         raise place.error("must be the JSON that was written there", ANNOTATORS)
@@ -166,10 +166,11 @@ def _read_annotations(
         if not isinstance(given, list) or not all(isinstance(response, dict) for response in given):
             raise place.error("must be a list of objects", at)
         for number, response in enumerate(given):
-            user = str(response.get("user_id"))
             # Who discards a record answers with nothing.
             if response.get("value") is None:
                 continue
+            if not isinstance(user := response.get("user_id"), str):
+                raise place.error("must be a text", f"{at}.{number}.user_id")
             if name in labels.setdefault(user, {}):
                 raise place.error(f"user {user} has answered twice", f"{at}.{number}.user_id")
             labels[user][name] = label_chosen(response["value"], target, place, f"{at}.{number}.value")

@@ -116,7 +116,7 @@ def _record(entry: Entry, undecided: Counter[str]) -> Record:
             holders = {annotation.holder for annotation in entry.annotations}
             fields["holder"] = entry.about.get("holder") or (holders.pop() if len(holders) == 1 else None)
             annotators = {annotation.annotator for annotation in entry.annotations}
-            fields["decided"] = None if differ else "single" if len(annotators) == 1 else "agreed"
+            fields["decided"] = "differing" if differ else "single" if len(annotators) == 1 else "agreed"
     if "ref" in entry.about:
         fields["ref"] = read_ref(entry.about["ref"], place)
         fields["text"] = None

@@ -8,7 +8,6 @@ Source: https://doccano.github.io/doccano/tutorial/ and `data_export` and `data_
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.corpus import Sentence
+from labels.errors import StanceError
 from labels.exchange.entry import (
     ABOUT,
     Entry,
@@ -28,7 +28,7 @@ from labels.exchange.entry import (
     tags_of,
     text_in,
 )
-from labels.exchange.files import replacing
+from labels.exchange.files import write_json_lines
 from labels.exchange.rows import Row, entries_of
 from labels.records import Annotation, read_json_lines
 from labels.taxonomy import Taxonomy
@@ -38,31 +38,38 @@ _KNOWN = (*ABOUT, "text", "label", "annotations")
 
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write what was decided as labels; what each annotator said travels along under `annotations`."""
-    with replacing(path) as stream:
-        for sentence in sentences:
-            record = sentence.record
-            line: dict[str, Any] = {"text": sentence.text, "label": tags_of(record.labels), **about_record(record)}
-            if record.annotations:
-                line["annotations"] = [
-                    {"annotator": a.annotator, "label": tags_of(a.labels), **details_of(a)} for a in record.annotations
-                ]
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    write_json_lines(path, (_line(sentence) for sentence in sentences))
     return Counter()
+
+
+def _line(sentence: Sentence) -> dict[str, Any]:
+    record = sentence.record
+    said = [
+        {"annotator": annotation.annotator, "label": tags_of(annotation.labels), **details_of(annotation)}
+        for annotation in record.annotations
+    ]
+    # Every line has every key: where one is missing doccano puts NaN, which its database may refuse.
+    about = {**dict.fromkeys(ABOUT), **about_record(record)}
+    return {"text": sentence.text, "label": tags_of(record.labels), **about, "annotations": said}
 
 
 def read(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterable[Entry]:
     """A file of one or of all annotators together, or a folder with a file for each annotator."""
     if not path.is_dir():
         return (_entry(row) for line in _lines(path, left_out) for row in _rows(*line, taxonomy))
+    files = sorted(path.glob("*.jsonl"))
+    if not files:
+        raise StanceError("holds no file that ends in .jsonl", path=path)
     rows: list[Row] = []
     seen: set[str] = set()
-    for file in sorted(path.glob("*.jsonl")):
+    for file in files:
         for place, raw in _lines(file, left_out):
             for row in _rows(place, raw, taxonomy):
-                own = annotation_in(place, file.stem, row.labels or {}, {})
+                # The file of each annotator holds all texts, without labels where this one gave none.
+                own = (annotation_in(place, file.stem, row.labels, {}),) if row.labels else ()
                 earlier = () if row.about["id"] in seen else row.annotations
                 seen.add(row.about["id"])
-                rows.append(replace(row, labels=None, annotations=(*earlier, own)))
+                rows.append(replace(row, labels=None, annotations=(*earlier, *own)))
     return entries_of(rows)
 
 

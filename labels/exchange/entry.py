@@ -24,7 +24,7 @@ ABOUT = ("id", "ref", "holder", "source", "date", "group", "split", "decided", "
 DETAILS = ("holder", "date", "codebook", "note")
 """What an annotation says besides annotator and labels."""
 
-_REF = re.compile(r"(.+)#char=(\d+),(\d+);sha256=([0-9a-f]{64})", re.DOTALL)
+_REF = re.compile(r"(.+)#char=([0-9]{1,15}),([0-9]{1,15});sha256=([0-9a-f]{64})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ def about_in(found: Mapping[str, Any], place: Place) -> dict[str, str]:
 def text_in(found: Mapping[str, Any], place: Place) -> str | None:
     """The text of a mapping; None where there is none but a `ref`."""
     text = found.get("text")
-    if text is None and found.get("ref") is not None:
+    pointed = found.get("ref") is not None
+    if text is None and pointed:
         return None
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not (text.strip() or pointed):
         raise place.error("must be a text that is not empty", "text")
     return text
 

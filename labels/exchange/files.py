@@ -1,4 +1,4 @@
-"""Reading JSON whole, and writing so that nobody ever sees half a file."""
+"""Reading JSON whole, and writing a folder so that whoever looks sees the old one or the new one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from labels.errors import StanceError
+from labels.files import write_whole
 
 
 def read_json(path: Path) -> object:
@@ -28,29 +29,13 @@ def read_json(path: Path) -> object:
         raise StanceError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
     except json.JSONDecodeError as error:
         raise StanceError(f"is not JSON: {error.msg} at column {error.colno}", path=path, line=error.lineno) from error
-    except RecursionError as error:
-        raise StanceError("is not JSON that can be read: it is nested too deep", path=path) from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or nested too deep
+        raise StanceError(f"is not JSON that can be read: {error}", path=path) from error
 
 
-@contextmanager
-def replacing(path: Path, *, encoding: str = "utf8") -> Iterator[IO[str]]:
-    """A stream whose content becomes the file when the block ends well; otherwise nothing is left of it.
-
-    Raises:
-        StanceError: the file cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            with beside.open("x", encoding=encoding, newline="") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write an object a line, whole or not at all."""
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 @contextmanager

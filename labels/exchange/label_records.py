@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +10,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from labels.corpus import Sentence
-from labels.exchange.files import replacing
+from labels.exchange.files import write_json_lines
+from labels.records import Record
 from labels.taxonomy import Taxonomy
 
 
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write a record a line; a stand-off record has its `ref` and not the text."""
-    with replacing(path) as stream:
-        for sentence in sentences:
-            line = _said(sentence.record)
-            if annotations := [_said(annotation) for annotation in sentence.record.annotations]:
-                line["annotations"] = annotations
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    write_json_lines(path, (_line(sentence.record) for sentence in sentences))
     return Counter()
+
+
+def _line(record: Record) -> dict[str, Any]:
+    annotations = [_said(annotation) for annotation in record.annotations]
+    return {**_said(record), **({"annotations": annotations} if annotations else {})}
 
 
 def _said(model: BaseModel) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from labels.exchange.entry import (
     target_named,
     text_in,
 )
-from labels.exchange.files import read_json, replacing
+from labels.exchange.files import read_json
+from labels.files import write_whole
 from labels.records import Annotation, Labels
 from labels.taxonomy import Taxonomy
 
@@ -46,8 +47,7 @@ _DECISION = {"decision": True}
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write tasks; a record without any label becomes a task that waits for its annotators."""
     tasks = [_task(sentence) for sentence in sentences]
-    with replacing(path) as stream:
-        json.dump(tasks, stream, ensure_ascii=False, indent=1)
+    write_whole(path, json.dumps(tasks, ensure_ascii=False, indent=1))
     return Counter()
 
 
@@ -166,7 +166,7 @@ def _read_about(text: str | None, place: Place) -> Mapping[str, Any]:
         return {}
     try:
         said = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
         raise place.error("must be the JSON object that was written there", ABOUT_AREA)

@@ -9,7 +9,6 @@ Source: https://prodi.gy/docs/api-interfaces#choice and https://prodi.gy/docs/ap
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from labels.exchange.entry import (
     tags_of,
     text_in,
 )
-from labels.exchange.files import replacing
+from labels.exchange.files import write_json_lines
 from labels.exchange.rows import Row, entries_of
 from labels.records import Annotation, read_json_lines
 from labels.taxonomy import Taxonomy
@@ -47,17 +46,19 @@ def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Coun
         for target in taxonomy
         for choice in target.outcomes
     ]
-    with replacing(path) as stream:
-        for sentence in sentences:
-            record = sentence.record
-            task = {"text": sentence.text, "options": options, "meta": about_record(record)}
-            lines = [task]
-            if record.labels or record.annotations:
-                lines = [{**task, "accept": tags_of(record.labels), "answer": "accept"}]
-                lines += [{**task, **_said(annotation)} for annotation in record.annotations]
-            for line in lines:
-                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    write_json_lines(path, (line for sentence in sentences for line in _lines(sentence, options)))
     return Counter()
+
+
+def _lines(sentence: Sentence, options: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    record = sentence.record
+    task = {"text": sentence.text, "options": options, "meta": about_record(record)}
+    if not (record.labels or record.annotations):
+        yield task
+        return
+    yield {**task, "accept": tags_of(record.labels), "answer": "accept"}
+    for annotation in record.annotations:
+        yield {**task, **_said(annotation)}
 
 
 def _said(annotation: Annotation) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labels.exchange.entry import Entry, Place
 from labels.records import Annotation, Labels
@@ -40,7 +40,8 @@ def _entry(rows: list[Row]) -> Entry:
         said = dict(row.about) if row.text is None else {**row.about, "text": row.text}
         for name, value in said.items():
             if known.setdefault(name, value) != value:
-                raise row.place.error(
+                place = replace(row.place, within="") if name == "text" else row.place
+                raise place.error(
                     f"is not what an earlier row of '{row.about['id']}' says ({first.place.file}:{first.place.number})",
                     name,
                 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
@@ -29,8 +30,8 @@ from labels.exchange.entry import (
     label_chosen,
     text_in,
 )
-from labels.exchange.files import replacing
 from labels.exchange.rows import Row, entries_of
+from labels.files import write_whole
 from labels.records import Annotation, Labels
 from labels.taxonomy import Taxonomy
 
@@ -38,6 +39,7 @@ ANNOTATOR = "annotator"
 
 _FIXED = (*ABOUT, "text", ANNOTATOR)
 _LONGEST_CELL = 2**31 - 1
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def columns(taxonomy: Taxonomy) -> list[str]:
@@ -72,18 +74,19 @@ def read_tsv(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterable
 
 def _write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path, dialect: type[csv.Dialect]) -> Counter[str]:
     lost: Counter[str] = Counter()
-    with replacing(path, encoding="utf-8-sig") as stream:
-        table = csv.DictWriter(stream, columns(taxonomy), dialect=dialect)
-        table.writeheader()
-        for sentence in sentences:
-            record = sentence.record
-            about = about_record(record)
-            always = {"id": record.id, "text": sentence.text}
-            table.writerow({**always, **_cells(record.labels), **about})
-            for annotation in record.annotations:
-                said = {ANNOTATOR: annotation.annotator, **details_of(annotation)}
-                table.writerow({**always, **_cells(annotation.labels), **said})
-            lost.update(_empty(record.annotations, about))
+    text = StringIO(newline="")
+    table = csv.DictWriter(text, columns(taxonomy), dialect=dialect)
+    table.writeheader()
+    for sentence in sentences:
+        record = sentence.record
+        about = about_record(record)
+        always = {"id": record.id, "text": sentence.text}
+        table.writerow({**always, **_cells(record.labels), **about})
+        for annotation in record.annotations:
+            said = {ANNOTATOR: annotation.annotator, **details_of(annotation)}
+            table.writerow({**always, **_cells(annotation.labels), **said})
+        lost.update(_empty(record.annotations, about))
+    write_whole(path, _BYTE_ORDER_MARK + text.getvalue())
     return lost
 
 
@@ -152,9 +155,8 @@ def _row(cells: Mapping[str, str], taxonomy: Taxonomy, place: Place) -> Row:
     labels = {
         target.id: label_chosen(given[target.id], target, place, target.id) for target in taxonomy if target.id in given
     }
-    text = text_in(given, place)
     if ANNOTATOR not in given:
-        return Row(place, about, text, labels)
+        return Row(place, about, text_in(given, place), labels)
     annotation = annotation_in(place, given[ANNOTATOR], labels, given)
     about = {name: value for name, value in about.items() if name not in DETAILS}
-    return Row(place, about, text, annotations=(annotation,))
+    return Row(place, about, given.get("text"), annotations=(annotation,))

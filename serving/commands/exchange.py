@@ -55,10 +55,8 @@ def labels_studio_config(
     out_file: Annotated[Path, typer.Option("--out", help="File to write (XML).")], targets: Targets = DEFAULT_TARGETS
 ) -> None:
     """Write a Label Studio labelling configuration: a block of choices for each target."""
-    from labels.exchange.files import replacing
     from labels.exchange.studio_config import studio_config
+    from labels.files import write_whole
 
-    config = studio_config(load_taxonomy(targets))
-    with replacing(out_file) as stream:
-        stream.write(config)
+    write_whole(out_file, studio_config(load_taxonomy(targets)))
     out.print(f"wrote {out_file}", markup=False)
