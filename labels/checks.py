@@ -46,7 +46,7 @@ class Finding:
         level: "error" where training would fail or figures would be wrong, "warning" for what may be as it should.
         kind: one word for programs, see docs/label-quality.md.
         message: a sentence.
-        places: the record, and the one that it clashes with.
+        places: the record, and those that it clashes with, the nearest first.
         field: of the record, dotted where nested.
         hint: what to do.
     """
@@ -183,16 +183,23 @@ def _near_duplicates(located: Sequence[tuple[Place, Sentence]]) -> list[Finding]
     findings: list[Finding] = []
     known = NearDuplicates()
     for place, sentence in located:
-        for likeness in known.like(sentence.text):
-            other_place, other = located[likeness.number]
-            if other.record.part == sentence.record.part or other.text == sentence.text:
-                continue
+        elsewhere = [
+            likeness
+            for likeness in known.like(sentence.text)
+            if located[likeness.number][1].record.part != sentence.record.part
+            and located[likeness.number][1].text != sentence.text
+        ]
+        if elsewhere:
+            elsewhere.sort(key=lambda likeness: -likeness.similarity)
+            nearest, other = located[elsewhere[0].number]
+            more = f", and of {len(elsewhere) - 1} more" if len(elsewhere) > 1 else ""
             message = (
-                f"nearly the text of {other_place}, which is in '{other.record.part}', this in "
-                f"'{sentence.record.part}': {likeness.similarity:.2f} of their word triples are common "
+                f"nearly the text of {nearest}{more}, which is in '{other.record.part}', this in "
+                f"'{sentence.record.part}': {elsewhere[0].similarity:.2f} of their word triples are common "
                 f"(limit {SIMILAR})"
             )
-            findings.append(Finding("error", "near-leak", message, (place, other_place), "split", _LEAK))
+            places = (place, *(located[likeness.number][0] for likeness in elsewhere))
+            findings.append(Finding("error", "near-leak", message, places, "split", _LEAK))
         known.add(sentence.text)
     return findings
 

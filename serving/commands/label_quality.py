@@ -54,13 +54,12 @@ def labels_check(
 
     taxonomy = load_taxonomy(targets)
     checked = check_labels(files or default_label_files(), taxonomy, load_corpus(corpus) if corpus else None)
-    suspects = _likely_errors(checked.sentences, taxonomy) if label_errors else None
     if as_json:
-        _print_as_json(checked, suspects)
+        _print_as_json(checked, _likely_errors(checked.sentences, taxonomy) if label_errors else None)
     else:
         _print_findings(checked)
-        if suspects is not None:
-            _print_suspects(suspects)
+        if label_errors:
+            _print_suspects(_likely_errors(checked.sentences, taxonomy))
     raise typer.Exit(1 if checked.count("error") else 0)
 
 
