@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,31 +117,47 @@ def resolve(records: Iterable[Record], documents: dict[str, Document]) -> Resolu
     """Find the text of every record.
 
     Raises:
-        StanceError: the text between a record's offsets is not the one that was labelled; it names record,
-            document and both hashes.
+        StanceError: see `find_text`.
     """
     sentences: list[Sentence] = []
     missing: Counter[str] = Counter()
     for record in records:
-        if record.ref is None:
-            sentences.append(Sentence(record, record.text or ""))
-            continue
-        ref = record.ref
-        document = documents.get(ref.doc)
-        if document is None:
-            missing[ref.doc] += 1
-            continue
-        text = document.text[ref.start : ref.end]
-        found = hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()
-        if found != ref.sha256 or ref.end > len(document.text):
-            raise StanceError(
-                f"record '{record.id}' was labelled on another text of document '{ref.doc}': "
-                f"characters {ref.start} to {ref.end} have SHA-256 {found}, the record says {ref.sha256}",
-                path=document.path,
-                hint="Gather the version of the document that the manifest names.",
-            )
-        sentences.append(Sentence(record, text))
+        text = find_text(record, documents)
+        if text is not None:
+            sentences.append(Sentence(record, text))
+        elif record.ref:
+            missing[record.ref.doc] += 1
     return Resolution(tuple(sentences), missing)
+
+
+def find_text(record: Record, documents: Mapping[str, Document]) -> str | None:
+    """The text of a record, its own or the one it points at; None where the document is not at hand.
+
+    Raises:
+        StanceError: the text between a record's offsets is not the one that was labelled; it names record,
+            document and both hashes.
+    """
+    ref = record.ref
+    if ref is None:
+        return record.text or ""
+    document = documents.get(ref.doc)
+    if document is None:
+        return None
+    text = document.text[ref.start : ref.end]
+    found = sha256_of(text)
+    if found != ref.sha256 or ref.end > len(document.text):
+        raise StanceError(
+            f"record '{record.id}' was labelled on another text of document '{ref.doc}': "
+            f"characters {ref.start} to {ref.end} have SHA-256 {found}, the record says {ref.sha256}",
+            path=document.path,
+            hint="Gather the version of the document that the manifest names.",
+        )
+    return text
+
+
+def sha256_of(text: str) -> str:
+    """As it stands in a record's `ref` and in the manifest."""
+    return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()
 
 
 def write_manifest(records: Iterable[Record], documents: dict[str, Document], path: Path) -> int:
@@ -163,7 +179,7 @@ def write_manifest(records: Iterable[Record], documents: dict[str, Document], pa
             "collected": {key: about.get(key) for key in ("repo", "commit", "path", "record")} if about else None,
             "licence": about.get("licence_note"),
             "characters": len(document.text),
-            "sha256": hashlib.sha256(document.text.encode("utf8", "surrogatepass")).hexdigest(),
+            "sha256": sha256_of(document.text),
         }
         lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
     write_whole(path, "".join(lines))

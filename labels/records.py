@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -103,6 +104,34 @@ def default_label_files() -> tuple[Path, ...]:
     )
 
 
+ProblemKind = Literal["file", "json", "schema", "target", "class", "duplicate-id", "group-in-two-parts"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a label file must not hold; `error` says what, where, and what to do."""
+
+    kind: ProblemKind
+    error: StanceError
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a label file.
+
+    Attributes:
+        path: the file.
+        number: counted from 1; None where the file as a whole could not be read.
+        record: what the line holds; None where it does not have the shape of a record.
+        problems: all that is wrong with it, by itself and beside the lines before it.
+    """
+
+    path: Path
+    number: int | None
+    record: Record | None
+    problems: tuple[Problem, ...]
+
+
 def read_records(paths: Iterable[Path], taxonomy: Taxonomy, *, skip_unknown_targets: bool = False) -> list[Record]:
     """Read label files, whole or not at all.
 
@@ -115,11 +144,13 @@ def read_records(paths: Iterable[Path], taxonomy: Taxonomy, *, skip_unknown_targ
         StanceError: a line is not as described; it names file, line and field. Also where an id stands twice or
             one group stands in more than one part of the data.
     """
-    return apart(
-        (_parse_record(raw, taxonomy, path, line, skip_unknown_targets), path, line)
-        for path in paths
-        for line, raw in read_json_lines(path)
-    )
+    records: list[Record] = []
+    for line in scan_records(paths, taxonomy, skip_unknown_targets=skip_unknown_targets):
+        if line.problems:
+            raise line.problems[0].error
+        if line.record:
+            records.append(line.record)
+    return records
 
 
 def apart(found: Iterable[tuple[Record, Path | str, int | None]]) -> list[Record]:
@@ -129,91 +160,142 @@ def apart(found: Iterable[tuple[Record, Path | str, int | None]]) -> list[Record
         StanceError: an id stands twice, or one group in more than one part of the data; it names both places.
     """
     records: list[Record] = []
-    seen: dict[str, str] = {}
-    parts: dict[str, tuple[Split, str]] = {}
+    known = _Known({}, {})
     for record, path, line in found:
-        place = str(path) if line is None else f"{path}:{line}"
-        if record.id in seen:
-            raise StanceError(f"'{record.id}' is also the id at {seen[record.id]}", path=path, line=line, field="id")
-        seen[record.id] = place
-        part, first = parts.setdefault(record.unit, (record.part, place))
-        if part != record.part:
-            raise StanceError(
-                f"'{record.part}', but group '{record.unit}' is in '{part}' at {first}",
-                path=path,
-                line=line,
-                field="split",
-                hint="A document or event must lie in one part, or the figures would flatter.",
-            )
+        for problem in _clashes(record, path, line, known):
+            raise problem.error
         records.append(record)
     return records
 
 
+def scan_records(paths: Iterable[Path], taxonomy: Taxonomy, *, skip_unknown_targets: bool = False) -> Iterator[Line]:
+    """Every line of label files with all that is wrong with it; see `read_records` for the arguments."""
+    known = _Known({}, {})
+    for path in paths:
+        for number, raw in _scan_json_lines(path):
+            if isinstance(raw, Problem):
+                yield Line(path, number, None, (raw,))
+                continue
+            record, problems = _parse_record(raw, taxonomy, path, number, skip_unknown_targets)
+            if record:
+                problems += _clashes(record, path, number, known)
+            yield Line(path, number, record, tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Where ids were seen, and the part of the data that groups were first seen in."""
+
+    ids: dict[str, str]
+    parts: dict[str, tuple[Split, str]]
+
+
+def _clashes(record: Record, path: Path | str, line: int | None, known: _Known) -> list[Problem]:
+    """What forbids a record to stand with those seen before; afterwards it is one of them."""
+    problems: list[Problem] = []
+    place = str(path) if line is None else f"{path}:{line}"
+    if seen := known.ids.get(record.id):
+        error = StanceError(f"'{record.id}' is also the id at {seen}", path=path, line=line, field="id")
+        problems.append(Problem("duplicate-id", error))
+    known.ids.setdefault(record.id, place)
+    part, first = known.parts.setdefault(record.unit, (record.part, place))
+    if part != record.part:
+        error = StanceError(
+            f"'{record.part}', but group '{record.unit}' is in '{part}' at {first}",
+            path=path,
+            line=line,
+            field="split",
+            hint="A document or event must lie in one part, or the figures would flatter.",
+        )
+        problems.append(Problem("group-in-two-parts", error))
+    return problems
+
+
 def read_json_lines(path: Path) -> Iterator[tuple[int, object]]:
-    """Line numbers (from 1) and values of a JSONL file.
+    """Line numbers (from 1) and values of a JSONL file; blank lines are passed over.
 
     Raises:
         StanceError: the file cannot be read, is not UTF-8, or a line is not JSON.
     """
+    for number, value in _scan_json_lines(path):
+        if isinstance(value, Problem):
+            raise value.error
+        yield number or 0, value
+
+
+def _scan_json_lines(path: Path) -> Iterator[tuple[int | None, object]]:
+    """Line numbers and values; a `Problem` in the place of a value that cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
+        # Bytes, so that one line that is not UTF-8 does not hide those after it.
+        with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    try:
-                        yield number, json.loads(line)
-                    except (ValueError, RecursionError) as error:
-                        raise StanceError(f"is not JSON: {error}", path=path, line=number) from error
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf8")
+                    if text.strip():
+                        yield number, json.loads(text)
+                except UnicodeDecodeError as error:
+                    message = f"is not UTF-8: {error.reason} at byte {error.start} of the line"
+                    yield number, Problem("json", StanceError(message, path=path, line=number))
+                except (ValueError, RecursionError) as error:  # also an integer of too many digits
+                    yield number, Problem("json", StanceError(f"is not JSON: {error}", path=path, line=number))
     except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    except UnicodeDecodeError as error:
-        raise StanceError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
+        yield None, Problem("file", StanceError(f"cannot be read: {error.strerror}", path=path))
 
 
-def _parse_record(raw: object, taxonomy: Taxonomy, path: Path, line: int, skip_unknown_targets: bool) -> Record:
+def _parse_record(
+    raw: object, taxonomy: Taxonomy, path: Path, line: int | None, skip_unknown_targets: bool
+) -> tuple[Record | None, list[Problem]]:
+    """The record with the labels that are in the taxonomy, and what is wrong with the line."""
     try:
         record = Record.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, line=line, field=field) from error
+        return None, [
+            Problem("schema", StanceError(message, path=path, line=line, field=field))
+            for field, message in all_problems(error)
+        ]
+    problems: list[Problem] = []
 
     def known(labels: Labels, field: str) -> dict[str, str | None]:
         kept: dict[str, str | None] = {}
         for target_id, label in labels.items():
+            here = f"{field}.{target_id}"
             if target_id not in taxonomy.ids:
-                if skip_unknown_targets:
-                    continue
-                raise StanceError(
-                    f"no such target in the taxonomy (it has {', '.join(taxonomy.ids)})",
-                    path=path,
-                    line=line,
-                    field=f"{field}.{target_id}",
-                    hint="Name the right --targets file, or pass --skip-unknown-targets.",
-                )
-            if label is not None and label not in taxonomy[target_id].classes:
-                raise StanceError(
-                    f"'{label}' is not a class of this target ({', '.join(taxonomy[target_id].classes)}, or null)",
-                    path=path,
-                    line=line,
-                    field=f"{field}.{target_id}",
-                )
-            kept[target_id] = label
+                if not skip_unknown_targets:
+                    error = StanceError(
+                        f"no such target in the taxonomy (it has {', '.join(taxonomy.ids)})",
+                        path=path,
+                        line=line,
+                        field=here,
+                        hint="Name the right --targets file, or train with --skip-unknown-targets.",
+                    )
+                    problems.append(Problem("target", error))
+            elif label is not None and label not in taxonomy[target_id].classes:
+                message = f"'{label}' is not a class of this target ({', '.join(taxonomy[target_id].classes)}, or null)"
+                problems.append(Problem("class", StanceError(message, path=path, line=line, field=here)))
+            else:
+                kept[target_id] = label
         return kept
 
-    return record.model_copy(
-        update={
-            "labels": known(record.labels, "labels"),
-            "annotations": tuple(
-                a.model_copy(update={"labels": known(a.labels, f"annotations.{i}.labels")})
-                for i, a in enumerate(record.annotations)
-            ),
-        }
-    )
+    sound = {
+        "labels": known(record.labels, "labels"),
+        "annotations": tuple(
+            a.model_copy(update={"labels": known(a.labels, f"annotations.{i}.labels")})
+            for i, a in enumerate(record.annotations)
+        ),
+    }
+    return record.model_copy(update=sound), problems
 
 
 def first_problem(error: ValidationError) -> tuple[str, str]:
     """Field (dotted) and message of the first thing that pydantic found wrong."""
-    problem: Mapping[str, Any] = error.errors(include_url=False)[0]
-    location: Sequence[int | str] = problem["loc"]
-    field = ".".join(str(part) for part in location)
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return field, message[:1].lower() + message[1:]
+    return all_problems(error)[0]
+
+
+def all_problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Field (dotted) and message of each thing that pydantic found wrong."""
+    found: list[tuple[str, str]] = []
+    for problem in error.errors(include_url=False):
+        location: Sequence[int | str] = problem["loc"]
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        found.append((".".join(str(part) for part in location), message[:1].lower() + message[1:]))
+    return found

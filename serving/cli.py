@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import serving.commands.adjudication
 import serving.commands.agreement
 import serving.commands.exchange
+import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
 import serving.commands.serving

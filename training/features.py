@@ -72,7 +72,7 @@ class TfidfFeatures:
         return {"idf": np.asarray(self._vectorizer.idf_, np.float32)}
 
     @classmethod
-    def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> TfidfFeatures:
+    def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], cache: bool) -> TfidfFeatures:
         features = cls()
         features._vectorizer = cls._new_vectorizer(settings["vocabulary"])
         features._vectorizer.idf_ = tensors["idf"]
@@ -126,8 +126,8 @@ class EncoderFeatures:
         return {}
 
     @classmethod
-    def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> EncoderFeatures:
-        features = cls(settings["encoder"], settings["layers"], cache=False)
+    def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], cache: bool) -> EncoderFeatures:
+        features = cls(settings["encoder"], settings["layers"], cache=cache)
         at_hand = features._encoder.package.weights_sha256
         if settings["weights_sha256"] != at_hand:
             raise StanceError(

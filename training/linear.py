@@ -80,7 +80,7 @@ class LinearClassifier:
         return {"weights": self._trained.weights, "bias": self._trained.bias, **self._features.tensors()}
 
 
-_FEATURES: dict[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Featurizer]] = {
+_FEATURES: dict[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]], bool], Featurizer]] = {
     "tfidf": TfidfFeatures.restored,
     "frozen-encoder": EncoderFeatures.restored,
 }
@@ -96,10 +96,12 @@ def new_linear(recipe: Recipe, taxonomy: Taxonomy) -> LinearClassifier:
 
 
 def restored_linear(
-    family: str, taxonomy: Taxonomy, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+    family: str, taxonomy: Taxonomy, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], *, cache: bool
 ) -> LinearClassifier:
     """The trained classifier that `settings()` and `tensors()` of one describe."""
     choices = tuple(HeadChoice(**settings["heads"][target_id]) for target_id in taxonomy.ids)
-    classifier = LinearClassifier(taxonomy, _FEATURES[family](settings["features"], tensors), choices, folds=0, seed=0)
+    classifier = LinearClassifier(
+        taxonomy, _FEATURES[family](settings["features"], tensors, cache), choices, folds=0, seed=0
+    )
     classifier._heads = LogisticHeads(tensors["weights"], tensors["bias"], choices)
     return classifier

@@ -137,8 +137,12 @@ def named_model_folder() -> Path:
     return Path(named) if named else DEFAULT_MODEL
 
 
-def load_model(folder: Path | None = None) -> Model:
+def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
     """Read a model folder (the one that ships where None), checking every file against the hash in `model.json`.
+
+    Args:
+        folder: where it is.
+        cache: keep embeddings on disk, for texts that are scored again and again; what serves keeps none.
 
     Raises:
         StanceError: the folder is not a model of this format, a file is missing or was changed.
@@ -168,6 +172,7 @@ def load_model(folder: Path | None = None) -> Model:
             taxonomy,
             json.loads(contents["estimator.json"]),
             load_safetensors(contents["weights.safetensors"]),
+            cache=cache,
         )
         return Model(
             estimator=estimator,
