@@ -29,4 +29,4 @@ class StanceError(Exception):
         place = ":".join(str(part) for part in (path, line) if part is not None)
         where = ", ".join(part for part in (place, f"field '{field}'" if field else "") if part)
         text = f"{where}: {message}" if where else message
-        super().__init__(f"{text} {hint}" if hint else text)
+        super().__init__(f"{text.removesuffix('.')}. {hint}" if hint else text)
