@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from labels.consensus import agreed, how_decided
+from labels.corpus import sha256_of
 from labels.errors import StanceError
 from labels.records import Annotation, Record, Ref, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
@@ -149,10 +149,7 @@ def _content(record: Record) -> str | Ref:
 def _same(first: Record, second: Record) -> bool:
     if (first.ref is None) == (second.ref is None):
         return _content(first) == _content(second)
-    hashes = {
-        r.ref.sha256 if r.ref else sha256((r.text or "").encode("utf8", "surrogatepass")).hexdigest()
-        for r in (first, second)
-    }
+    hashes = {r.ref.sha256 if r.ref else sha256_of(r.text or "") for r in (first, second)}
     return len(hashes) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from labels.corpus import Document, Resolution, Sentence, load_corpus, resolve
+from labels.corpus import Document, Resolution, Sentence, load_corpus, resolve, sha256_of
 from labels.errors import StanceError
 from labels.records import Record, Ref, default_label_files, first_problem, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
@@ -95,7 +94,7 @@ def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
 def _unlabelled(given: Mapping[str, Any], path: Path, line: int) -> Record:
     # An id from the contents: the same sentence is the same record in whatever file and for every annotator.
     text, ref = given.get("text"), given.get("ref")
-    name = _place(ref) if isinstance(ref, dict) else f"text-{_sha256(str(text))[:16]}"
+    name = _place(ref) if isinstance(ref, dict) else f"text-{sha256_of(str(text))[:16]}"
     try:
         return Record.model_validate_json(json.dumps({"id": name, **given, "labels": {}}))
     except ValidationError as error:
@@ -125,7 +124,7 @@ def unlabelled_sentences(documents: Iterable[Document], labelled: Sequence[Recor
     for record in labelled:
         if record.ref:
             places[record.ref.doc].append(record.ref)
-    seen = {record.ref.sha256 if record.ref else _sha256(record.text or "") for record in labelled}
+    seen = {record.ref.sha256 if record.ref else sha256_of(record.text or "") for record in labelled}
     found: list[Sentence] = []
     for document in _each_once(documents):
         group = document.id.partition("#")[0]
@@ -133,14 +132,14 @@ def unlabelled_sentences(documents: Iterable[Document], labelled: Sequence[Recor
             continue
         for start, end in sentence_spans(document.text):
             text = document.text[start:end]
-            sha256 = _sha256(text)
+            sha256 = sha256_of(text)
             taken = any(start < ref.end and ref.start < end for ref in places[document.id])
             if taken or sha256 in seen or len(text) < SHORTEST or not any(c.isalpha() for c in text):
                 continue
             seen.add(sha256)
             ref = Ref(doc=document.id, start=start, end=end, sha256=sha256)
             found.append(Sentence(_standoff(ref, document, group), text))
-    return sorted(found, key=lambda sentence: _sha256(sentence.record.id))
+    return sorted(found, key=lambda sentence: sha256_of(sentence.record.id))
 
 
 def _each_once(documents: Iterable[Document]) -> Iterable[Document]:
@@ -157,7 +156,3 @@ def _standoff(ref: Ref, document: Document, group: str) -> Record:
 
 def _place(ref: Mapping[str, object]) -> str:
     return f"{ref.get('doc')}:{ref.get('start')}-{ref.get('end')}"
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()

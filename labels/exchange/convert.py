@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labels.consensus import agreed, how_decided
-from labels.corpus import Sentence, load_corpus, resolve
+from labels.corpus import Sentence, load_corpus, resolve, sha256_of
 from labels.errors import StanceError
 from labels.exchange import argilla, doccano, hugging_face, label_records, label_studio, prodigy, table
 from labels.exchange.entry import Entry, read_ref
@@ -120,17 +119,10 @@ def _record(entry: Entry, undecided: Counter[str]) -> Record:
     if "ref" in entry.about:
         fields["ref"] = read_ref(entry.about["ref"], place)
         fields["text"] = None
-        if (
-            entry.text is not None
-            and hashlib.sha256(entry.text.encode("utf8", "surrogatepass")).hexdigest() != fields["ref"].sha256
-        ):
+        if entry.text is not None and sha256_of(entry.text) != fields["ref"].sha256:
             raise place.error("is not the text that 'ref' points at: it was changed", "text")
     try:
         return Record.model_validate(fields)
     except ValidationError as error:
         field, message = first_problem(error)
         raise place.error(message, field or None) from error
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()
