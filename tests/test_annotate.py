@@ -27,27 +27,17 @@ from labels.screen import frame
 from labels.store import Label, open_store, read_store
 from labels.taxonomy import Target, Taxonomy, load_taxonomy
 from labels.worklist import sentences_of_file
-from tests.conftest import PROJECT, run_stance, write_lines
+from tests.conftest import MEALS_TARGETS, PROJECT, run_stance, write_lines
 
-TARGETS = """\
-targets:
+TONE = """\
   tone:
     title: Tone
     proposition: The sentence is friendly.
     scope: overall
     classes: [friendly, plain, unfriendly]
     poles: {conciliatory: friendly, other: unfriendly}
-  free_meals:
-    title: Free meals
-    proposition: Schools should serve free meals.
-    classes: ["yes", unsure, "no"]
-    poles: {conciliatory: "yes", other: "no"}
-  later_start:
-    title: Later start
-    proposition: School should start later.
-    classes: [pro, contra]
-    poles: {conciliatory: pro, other: contra}
 """
+TARGETS = MEALS_TARGETS.replace("targets:\n", "targets:\n" + TONE)
 SENTENCES = [
     "The cook wants the canteen to cost nothing.",
     "The bus was late.",

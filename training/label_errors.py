@@ -19,9 +19,7 @@ from training.outcomes import NOT_READ, Progress
 FOLDS = 5
 _SEED = 0
 _HEAD = HeadChoice(c=4, balance=0)
-"""Classes are not balanced: weights in favour of rare classes make their probabilities too high. With 3% of the
-project's training labels changed at random, 96% of the first 500 suspects were changed ones without weights, and 77%
-with the weights that a training chooses."""
+"""Classes are not balanced: weights in favour of rare classes make their probabilities too high to judge labels by."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What to label next, told from probabilities and embeddings: what the model is unsure of, rare and not all alike.
 
-Settles 2009, "Active Learning Literature Survey", names the strategies; docs/label-quality.md says what they bring.
+Settles 2009, "Active Learning Literature Survey", names the strategies; notebooks/what-to-label-next.ipynb shows what
+they bring.
 """
 
 from __future__ import annotations
@@ -61,8 +62,7 @@ def spread(embeddings: NDArray[np.float32], worth: NDArray[np.float64], n: int, 
     """Of each of n clusters the sentence of most worth, so that the picks are not all alike.
 
     k-means weighted by worth over the most promising sentences (Zhdanov 2019, "Diverse mini-batch Active Learning").
-    The farthest-first traversal of core-sets (Sener & Savarese 2018) was tried and picked oddities: it lost most of
-    what uncertainty gains.
+    The farthest-first traversal of core-sets (Sener & Savarese 2018) was tried and picked oddities.
 
     Args:
         embeddings: shape (candidates, dimensions).
