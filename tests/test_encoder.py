@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from labels.errors import StanceError
 from tests.conftest import run_stance
 from training.embedding_cache import EmbeddingCache
-from training.encoder import MINILM, SentenceEncoder, verified_weights
+from training.encoder import FIRST, MEAN, SentenceEncoder, layer_output
+from training.encoder_packages import MINILM, MPNET, WEIGHTS, EncoderPackage
 
 TEXTS = [
     "Talks will resume in May.",
@@ -23,24 +25,34 @@ TEXTS = [
     "word " * 400,
 ]
 LAYERS = [0, 3, 6]
+MINILM_FOLDER = Path(importlib.import_module(MINILM.modules[0]).__file__ or "").parent / MINILM.inside
+OUTPUTS = [layer_output(layer) for layer in LAYERS]
 
 
 @pytest.fixture(scope="module")
 def encoder() -> SentenceEncoder:
-    return SentenceEncoder(MINILM, LAYERS)
+    return SentenceEncoder(MINILM, OUTPUTS)
 
 
-def test_embeddings_equal_those_of_the_original(encoder: SentenceEncoder) -> None:
+@pytest.mark.parametrize("package", [MINILM, MPNET], ids=lambda package: package.name)
+def test_embeddings_equal_those_of_the_original(package: EncoderPackage) -> None:
     torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    model = transformers.AutoModel.from_pretrained(MINILM.folder()).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(MINILM.folder())
-    for text in TEXTS:
-        tokens = tokenizer([text], truncation=True, max_length=MINILM.max_tokens, return_tensors="pt")
+    from training.torch_encoder import torch_encoder
+
+    try:
+        model = torch_encoder(package).eval()
+    except StanceError as error:
+        pytest.skip(str(error))
+    outputs = [layer_output(0), layer_output(package.layers), MEAN, FIRST]
+    encoder = SentenceEncoder(package, outputs)
+    together = encoder.embed(TEXTS)
+    for text, given in zip(TEXTS, together, strict=True):
+        ids = torch.tensor([encoder.tokenize([text])[0].ids])
         with torch.no_grad():
-            states = model(**tokens, output_hidden_states=True).hidden_states
-        expected = [torch.nn.functional.normalize(states[layer].mean(1), dim=1)[0].numpy() for layer in LAYERS]
-        np.testing.assert_allclose(encoder.embed([text])[0], np.concatenate(expected), atol=2e-6)
+            states = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True).hidden_states
+        unit = [torch.nn.functional.normalize(states[layer].mean(1), dim=1)[0] for layer in (0, package.layers)]
+        expected = torch.cat([*unit, states[-1].mean(1)[0], states[-1][0, 0]])
+        np.testing.assert_allclose(given, expected.numpy(), atol=1e-5)
 
 
 def test_an_embedding_does_not_depend_on_its_neighbours(encoder: SentenceEncoder) -> None:
@@ -54,30 +66,30 @@ def test_long_texts_are_marked_as_cut(encoder: SentenceEncoder) -> None:
 
 
 def test_the_cache_gives_back_what_was_computed(encoder: SentenceEncoder, tmp_path: Path) -> None:
-    first = SentenceEncoder(MINILM, LAYERS, EmbeddingCache("e", tmp_path)).embed(TEXTS)
+    first = SentenceEncoder(MINILM, OUTPUTS, EmbeddingCache("e", tmp_path)).embed(TEXTS)
     again = SentenceEncoder(
-        dataclasses.replace(MINILM, module="not_installed_here"), LAYERS, EmbeddingCache("e", tmp_path)
+        dataclasses.replace(MINILM, modules=("not_installed_here",)), OUTPUTS, EmbeddingCache("e", tmp_path)
     ).embed(TEXTS[::-1] * 2)
     np.testing.assert_array_equal(again, np.concatenate([first[::-1]] * 2))
 
 
 def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "carries_weights"
-    shutil.copytree(MINILM.folder(), package / "model")
+    shutil.copytree(MINILM_FOLDER, package / "model")
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    copy = dataclasses.replace(MINILM, module="carries_weights")
-    assert len(verified_weights(copy)) == 104
+    copy = dataclasses.replace(MINILM, modules=("carries_weights",))
+    assert len(copy.weights()) == 104
     weights = package / "model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(StanceError, match=rf"model\.safetensors: was changed.*{MINILM.weights_sha256}"):
-        SentenceEncoder(copy, LAYERS).load()
-    shutil.copy(MINILM.folder() / "model.safetensors", weights)
+    with pytest.raises(StanceError, match=rf"model\.safetensors: was changed.*{MINILM.sha256[WEIGHTS]}"):
+        SentenceEncoder(copy, OUTPUTS).load()
+    shutil.copy(MINILM_FOLDER / "model.safetensors", weights)
     (package / "model" / "tokenizer.json").write_text("{}")
     with pytest.raises(StanceError, match=r"tokenizer\.json: was changed"):
-        SentenceEncoder(copy, LAYERS).load()
+        SentenceEncoder(copy, OUTPUTS).load()
 
 
 def test_a_missing_encoder_says_how_to_install_it(tmp_path: Path) -> None:

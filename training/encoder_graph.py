@@ -1,6 +1,6 @@
-"""Write the encoder's graph without its weights, so that serving needs no torch.
+"""Write the encoders' graphs without their weights, so that serving needs no torch.
 
-Run once a release of the encoder (`python -m training.encoder_graph`, extra `torch`); the result is kept in
+Run once a release of an encoder (`python -m training.encoder_graph`, extra `torch`); the results are kept in
 `training/graphs/`. Every initializer keeps the checkpoint's tensor name and is marked as external data, to be
 given to ONNX Runtime from the verified safetensors file when the graph is loaded.
 """
@@ -10,20 +10,22 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from training.encoder import MINILM, EncoderPackage, layer_output, verified_weights
+from training.encoder import FIRST, MEAN, layer_output
+from training.encoder_packages import ENCODERS, EncoderPackage
 
 
 def write_graph(package: EncoderPackage, path: Path) -> None:
-    """Export `token ids, attention mask → embedding of every layer` as an ONNX graph.
+    """Export `token ids, attention mask → embeddings` as an ONNX graph.
 
     `layer_0` is what the token embeddings give, `layer_N` the last layer. Each is pooled by the mean over the tokens
     that are not padding and brought to length 1, as the encoder's own last layer is (sentence-transformers,
-    `1_Pooling` and `2_Normalize`).
+    `1_Pooling` and `2_Normalize`). MEAN and FIRST are of the last layer and keep their length.
     """
     import onnx
     import torch
     from onnx import TensorProto
-    from transformers import AutoModel
+
+    from training.torch_encoder import torch_encoder
 
     class Pooled(torch.nn.Module):
         def __init__(self, encoder: torch.nn.Module) -> None:
@@ -32,22 +34,20 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
             layers = self.encoder(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                token_type_ids=torch.zeros_like(input_ids),
-                output_hidden_states=True,
+                input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
             ).hidden_states
             weight = attention_mask.unsqueeze(-1).to(layers[0].dtype)
             pooled = [(states * weight).sum(1) / weight.sum(1).clamp(min=1e-9) for states in layers]
-            return tuple(torch.nn.functional.normalize(each, dim=1) for each in pooled)
+            unit = [torch.nn.functional.normalize(each, dim=1) for each in pooled]
+            return (*unit, pooled[-1], layers[-1][:, 0])
 
-    encoder = AutoModel.from_pretrained(package.folder(), attn_implementation="eager", add_pooling_layer=False).eval()
-    outputs = [layer_output(layer) for layer in range(package.layers + 1)]
-    example = torch.ones((2, 7), dtype=torch.int64)
+    encoder = torch_encoder(package).eval()
+    outputs = [*(layer_output(layer) for layer in range(package.layers + 1)), MEAN, FIRST]
+    example = torch.full((2, 7), package.padding + 1, dtype=torch.int64)
     buffer = io.BytesIO()
     torch.onnx.export(
         Pooled(encoder).eval(),
-        (example, example),
+        (example, torch.ones_like(example)),
         buffer,  # type: ignore[arg-type]  # a stream is taken too where dynamo=False
         input_names=["input_ids", "attention_mask"],
         output_names=outputs,
@@ -61,7 +61,7 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
         dynamo=False,
     )
     model = onnx.load_from_string(buffer.getvalue())
-    weights = verified_weights(package)
+    weights = package.weights()
     for tensor in model.graph.initializer:
         name = tensor.name.removeprefix("encoder.")
         if name not in weights:
@@ -82,5 +82,6 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_graph(MINILM, MINILM.graph)
-    print(f"wrote {MINILM.graph} ({MINILM.graph.stat().st_size / 1000:.0f} kB)")
+    for package in ENCODERS.values():
+        write_graph(package, package.graph)
+        print(f"wrote {package.graph} ({package.graph.stat().st_size / 1000:.0f} kB)")

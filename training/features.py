@@ -11,7 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from labels.errors import StanceError
 from training.embedding_cache import EmbeddingCache
-from training.encoder import ENCODERS, SentenceEncoder
+from training.encoder import SentenceEncoder, layer_output
+from training.encoder_packages import WEIGHTS, encoder_named
 from training.outcomes import Progress
 
 
@@ -83,20 +84,19 @@ class EncoderFeatures:
     """Embeddings of an encoder that is not trained further.
 
     Args:
-        encoder: a name in `training.encoder.ENCODERS`.
+        encoder: a name in `training.encoder_packages.ENCODERS`.
         layers: whose embeddings are joined.
         cache: whether embeddings are kept on disk between runs; what serves keeps none.
     """
 
     def __init__(self, encoder: str, layers: Sequence[int], *, cache: bool) -> None:
-        if encoder not in ENCODERS:
-            raise StanceError(f"no encoder '{encoder}' (there is {', '.join(ENCODERS)})", field="encoder")
-        package = ENCODERS[encoder]
+        package = encoder_named(encoder)
         if wrong := [layer for layer in layers if layer not in range(package.layers + 1)]:
             raise StanceError(f"{encoder} has layers 0 to {package.layers}, not {wrong[0]}", field="layers")
         self._name, self._layers = encoder, list(layers)
-        kept_as = "-".join([encoder, package.weights_sha256[:16], *map(str, layers)])
-        self._encoder = SentenceEncoder(package, layers, EmbeddingCache(kept_as) if cache else None)
+        kept_as = "-".join([encoder, package.sha256[WEIGHTS][:16], *map(str, layers)])
+        outputs = [layer_output(layer) for layer in layers]
+        self._encoder = SentenceEncoder(package, outputs, EmbeddingCache(kept_as) if cache else None)
 
     def fit(self, texts: Sequence[str]) -> None:
         pass
@@ -111,16 +111,7 @@ class EncoderFeatures:
         self._encoder.load()
 
     def settings(self) -> dict[str, Any]:
-        package = self._encoder.package
-        return {
-            "encoder": self._name,
-            "layers": self._layers,
-            "encoder_published_as": package.name,
-            "encoder_licence": package.licence,
-            "weights_sha256": package.weights_sha256,
-            "tokenizer_sha256": package.tokenizer_sha256,
-            "max_tokens": package.max_tokens,
-        }
+        return {"encoder": self._name, "layers": self._layers, **self._encoder.package.about()}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         return {}
@@ -128,11 +119,5 @@ class EncoderFeatures:
     @classmethod
     def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], cache: bool) -> EncoderFeatures:
         features = cls(settings["encoder"], settings["layers"], cache=cache)
-        at_hand = features._encoder.package.weights_sha256
-        if settings["weights_sha256"] != at_hand:
-            raise StanceError(
-                f"the model was trained on encoder weights {settings['weights_sha256']}, this version has {at_hand}",
-                field="weights_sha256",
-                hint="Train it again.",
-            )
+        features._encoder.package.check_same(settings)
         return features
