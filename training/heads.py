@@ -11,11 +11,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
 from labels.errors import StanceError
 from labels.taxonomy import Target, Taxonomy
+from training.held_out import Fold
 from training.metrics import confusion, scores
 from training.outcomes import NOT_READ, Outcomes, Probabilities, Progress
 
@@ -112,31 +112,26 @@ def fit_heads(
 def choose_heads(
     features: Features,
     outcomes: Outcomes,
-    units: Sequence[str],
+    folds: Sequence[Fold],
     taxonomy: Taxonomy,
     grid: Sequence[HeadChoice],
-    folds: int,
-    seed: int,
     progress: Progress | None = None,
 ) -> tuple[tuple[HeadChoice, ...], Probabilities]:
     """Per target, the choice with the best macro-F1 on groups that were held out.
 
     Returns:
         the choices, and for every sentence the probabilities given by heads that did not see its group.
-        NaN where there are too few groups to hold any out.
+        NaN for sentences that no fold holds out.
     """
     held_out = np.full((len(outcomes), len(taxonomy), taxonomy.width), np.nan)
-    distinct = len(set(units))
-    if distinct < 2:
+    if not folds:
         return (grid[0],) * len(taxonomy), held_out
-    splitter = GroupKFold(min(folds, distinct), shuffle=True, random_state=seed)
-    parts = list(splitter.split(np.zeros(len(units)), groups=list(units)))
 
     def predict_held_out(t: int, choice: HeadChoice) -> Probabilities:
         alone = Taxonomy((taxonomy.targets[t],))
         column = outcomes[:, [t]]
         given = np.full((len(outcomes), 1, alone.width), np.nan)
-        for train, test in parts:
+        for train, test in folds:
             if (column[train] != NOT_READ).any():
                 heads = fit_heads(features[train], column[train], alone, [choice], _CHOOSING)
                 given[test] = heads.predict_proba(features[test])
@@ -154,8 +149,9 @@ def choose_heads(
             macro = _macro_f1(outcomes[:, [t]], given, taxonomy.targets[t])
             if macro > best[t]:
                 best[t], choices[t] = macro, choice
-                held_out[:, t] = 0.0
-                held_out[:, t, : given.shape[2]] = given[:, 0]
+                known = ~np.isnan(given[:, 0, 0])
+                held_out[known, t] = 0.0
+                held_out[known, t, : given.shape[2]] = given[known, 0]
             if progress:
                 progress("choosing settings", done, len(tasks))
     return tuple(choices), held_out

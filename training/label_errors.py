@@ -14,6 +14,7 @@ from labels.taxonomy import Target, Taxonomy
 from training.dataset import outcome_matrix, texts_of, units_of
 from training.features import TfidfFeatures
 from training.heads import HeadChoice, choose_heads
+from training.held_out import folds_of
 from training.outcomes import NOT_READ, Progress
 
 FOLDS = 5
@@ -72,7 +73,8 @@ def likely_errors(data: Dataset, taxonomy: Taxonomy, progress: Progress | None =
             progress("likely label errors", done, total)
 
     matrix = features.transform(texts_of(data))
-    _, held_out = choose_heads(matrix, outcomes, units, taxonomy, [_HEAD], FOLDS, _SEED, report)
+    folds = folds_of(units, np.ones(len(units), bool), FOLDS, _SEED)
+    _, held_out = choose_heads(matrix, outcomes, folds, taxonomy, [_HEAD], report)
     ids = np.array(data["id"])
     suspects = [
         suspect

@@ -12,12 +12,13 @@ from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
 from training.features import EncoderFeatures, Featurizer, TfidfFeatures
 from training.heads import HeadChoice, LogisticHeads, choose_heads, fit_heads, head_grid
+from training.held_out import folds_of, starts_with_any
 from training.outcomes import Probabilities, Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from training.recipes import Recipe
+    from training.recipes import FloorRecipe, FrozenRecipe
 
 
 class LinearClassifier:
@@ -29,14 +30,21 @@ class LinearClassifier:
         grid: settings of the heads to choose from, per target, on held-out groups.
         folds: into how many parts the groups are dealt for that.
         seed: of the dealing.
+        train_only: beginnings of the sources that are never held out.
     """
 
     def __init__(
-        self, taxonomy: Taxonomy, features: Featurizer, grid: Sequence[HeadChoice], folds: int, seed: int
+        self,
+        taxonomy: Taxonomy,
+        features: Featurizer,
+        grid: Sequence[HeadChoice],
+        folds: int = 0,
+        seed: int = 0,
+        train_only: Sequence[str] = (),
     ) -> None:
         self.taxonomy = taxonomy
         self._features = features
-        self._grid, self._folds, self._seed = grid, folds, seed
+        self._grid, self._folds, self._seed, self._train_only = grid, folds, seed, train_only
         self._heads: LogisticHeads | None = None
         self._held_out: Probabilities | None = None
 
@@ -46,9 +54,9 @@ class LinearClassifier:
         texts, outcomes = texts_of(data), outcome_matrix(data, self.taxonomy)
         self._features.fit(texts)
         matrix = self._features.transform(texts, progress)
-        choices, self._held_out = choose_heads(
-            matrix, outcomes, units_of(data), self.taxonomy, self._grid, self._folds, self._seed, progress
-        )
+        eligible = ~starts_with_any(data["source"], self._train_only)
+        folds = folds_of(units_of(data), eligible, self._folds, self._seed)
+        choices, self._held_out = choose_heads(matrix, outcomes, folds, self.taxonomy, self._grid, progress)
         self._heads = fit_heads(matrix, outcomes, self.taxonomy, choices)
         return self
 
@@ -86,13 +94,13 @@ _FEATURES: dict[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]], bo
 }
 
 
-def new_linear(recipe: Recipe, taxonomy: Taxonomy) -> LinearClassifier:
+def new_linear(recipe: FloorRecipe | FrozenRecipe, taxonomy: Taxonomy) -> LinearClassifier:
     """The untrained classifier that a recipe describes."""
     features: Featurizer = (
-        EncoderFeatures(recipe.encoder, recipe.layers, cache=True) if recipe.encoder is not None else TfidfFeatures()
+        TfidfFeatures() if recipe.family == "tfidf" else EncoderFeatures(recipe.encoder, recipe.layers, cache=True)
     )
     grid = head_grid(recipe.heads.c, recipe.heads.balance)
-    return LinearClassifier(taxonomy, features, grid, recipe.folds, recipe.seed)
+    return LinearClassifier(taxonomy, features, grid, recipe.folds, recipe.seed, recipe.train_only)
 
 
 def restored_linear(
@@ -100,8 +108,6 @@ def restored_linear(
 ) -> LinearClassifier:
     """The trained classifier that `settings()` and `tensors()` of one describe."""
     choices = tuple(HeadChoice(**settings["heads"][target_id]) for target_id in taxonomy.ids)
-    classifier = LinearClassifier(
-        taxonomy, _FEATURES[family](settings["features"], tensors, cache), choices, folds=0, seed=0
-    )
+    classifier = LinearClassifier(taxonomy, _FEATURES[family](settings["features"], tensors, cache), choices)
     classifier._heads = LogisticHeads(tensors["weights"], tensors["bias"], choices)
     return classifier

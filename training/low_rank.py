@@ -7,6 +7,7 @@ A weight W of shape (out, in) becomes W + up · down, with `up` of shape (out, r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,32 @@ from numpy.typing import NDArray
 from labels.errors import StanceError
 
 UP, DOWN = ".up", ".down"
+_WEIGHTS, _BIAS = "weights", "bias"
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What a fine-tuning learnt.
+
+    Attributes:
+        adapters: changes of the encoder.
+        weights: of the heads, shape (targets, width, features).
+        bias: of the heads, shape (targets, width).
+    """
+
+    adapters: Mapping[str, NDArray[np.float16]] = field(repr=False)
+    weights: NDArray[np.float32] = field(repr=False)
+    bias: NDArray[np.float32] = field(repr=False)
+
+    def tensors(self) -> dict[str, NDArray[np.floating]]:
+        """All of it by name."""
+        return {_WEIGHTS: self.weights, _BIAS: self.bias, **self.adapters}
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, NDArray[np.floating]]) -> Adapted:
+        """What `tensors` gave."""
+        adapters = {name: tensor for name, tensor in tensors.items() if name.endswith((UP, DOWN))}
+        return cls(adapters, tensors[_WEIGHTS], tensors[_BIAS])
 
 
 def merged(

@@ -27,8 +27,9 @@ from safetensors.numpy import save as save_safetensors
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.estimator import Estimator
+from training.fine_tuned import restored_fine_tuned
 from training.linear import restored_linear
-from training.recipes import Recipe
+from training.recipes import Recipe, TunedRecipe, parse_recipe
 from training.verified import read_verified
 
 FORMAT = 1
@@ -166,14 +167,9 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
             name: read_verified(folder / name, sha256, "Train it again.") for name, sha256 in about["files"].items()
         }
         taxonomy = parse_taxonomy(about, path)
-        recipe = Recipe.model_validate(about["recipe"])
-        estimator = restored_linear(
-            recipe.family,
-            taxonomy,
-            json.loads(contents["estimator.json"]),
-            load_safetensors(contents["weights.safetensors"]),
-            cache=cache,
-        )
+        recipe = parse_recipe(about["recipe"])
+        settings = json.loads(contents["estimator.json"])
+        estimator = _restored(recipe, taxonomy, settings, load_safetensors(contents["weights.safetensors"]), cache)
         return Model(
             estimator=estimator,
             taxonomy=taxonomy,
@@ -185,3 +181,11 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         )
     except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
+
+
+def _restored(
+    recipe: Recipe, taxonomy: Taxonomy, settings: Mapping[str, Any], tensors: dict[str, NDArray[Any]], cache: bool
+) -> Estimator:
+    if isinstance(recipe, TunedRecipe):
+        return restored_fine_tuned(recipe, taxonomy, settings, tensors)
+    return restored_linear(recipe.family, taxonomy, settings, tensors, cache=cache)

@@ -1,4 +1,4 @@
-"""Recipes: named, readable configurations of a training, checked when they are read."""
+"""Recipes: named, readable configurations of a training, validated when they are read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from labels.errors import StanceError
 from labels.records import first_problem
 
 RECIPES = Path(__file__).parent / "recipes"
 FLOOR_RECIPE = "floor"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
@@ -22,28 +26,111 @@ class _Strict(BaseModel):
 class HeadSettings(_Strict):
     """Settings of the logistic regressions; of several values the best is chosen on held-out groups, per target."""
 
-    c: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    balance: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    c: Annotated[list[Positive], Field(min_length=1)]
+    balance: Annotated[list[Share], Field(min_length=1)]
 
 
-class Recipe(_Strict):
-    """What `stance train --recipe` does."""
+class TuningSettings(_Strict):
+    """How an encoder is trained further.
+
+    Attributes:
+        rank: of the low-rank change of every linear layer.
+        epochs: passes over the sentences, at most; the best on held-out groups decides how many are made.
+        batch: sentences a step.
+        learning_rate: its peak; it rises over the share `warmup` of all steps, then falls to 0 in a line.
+        head_rate: multiple of the learning rate that the heads learn with.
+        weight_decay: of AdamW (Loshchilov & Hutter 2019).
+        dropout: in the encoder and before the heads.
+        smoothing: share of every aim that is spread over all outcomes (Szegedy et al. 2016).
+        balance: exponent of the class weights (n / (k · n_class)); 0 leaves classes as they are.
+        weights: what a sentence of a source counts, by source; 1 where it is not named.
+    """
+
+    rank: Count
+    epochs: Count
+    batch: Count = 32
+    learning_rate: Positive
+    head_rate: Positive = 1.0
+    warmup: Share = 0.06
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    balance: Share = 0.0
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+
+
+class Distillation(_Strict):
+    """What teachers add (Hinton et al. 2015).
+
+    Attributes:
+        label_share: share of a labelled sentence's aim that is its label; the rest is the mean of the teachers.
+        unlabelled: whether the sentences of the corpus without labels are learnt too, from the teachers alone.
+    """
+
+    label_share: Share
+    unlabelled: bool = True
+
+
+class _Common(_Strict):
+    """What every recipe says.
+
+    Attributes:
+        folds: into how many parts the groups are dealt, to hold each out in turn.
+        train_only: beginnings of the sources whose sentences are learnt from, but never held out, because they are not
+            of the kind that will be scored.
+    """
 
     name: str
     title: str
-    family: Literal["tfidf", "frozen-encoder"]
-    encoder: str | None = None
-    layers: list[Annotated[int, Field(ge=0)]] = []
     seed: int = 0
     folds: Annotated[int, Field(ge=2)] = 5
+    train_only: list[str] = []
+
+
+class FloorRecipe(_Common):
+    """Weighted words and a logistic regression a target."""
+
+    family: Literal["tfidf"]
     heads: HeadSettings
 
-    @model_validator(mode="after")
-    def _encoder_where_needed(self) -> Recipe:
-        needed = self.family == "frozen-encoder"
-        if needed != (self.encoder is not None) or needed != bool(self.layers):
-            raise ValueError("'encoder' and 'layers' belong to the family 'frozen-encoder', and it needs both")
-        return self
+
+class FrozenRecipe(_Common):
+    """Embeddings of an encoder as it is, and a logistic regression a target."""
+
+    family: Literal["frozen-encoder"]
+    encoder: str
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    heads: HeadSettings
+
+
+class TunedRecipe(_Common):
+    """An encoder that is trained further, with a head a target.
+
+    Attributes:
+        held_out_folds: in how many of the folds sentences are held out to choose the number of epochs and to calibrate;
+            each costs a training of its own.
+    """
+
+    family: Literal["fine-tuned"]
+    encoder: str
+    held_out_folds: Count = 1
+    tuning: TuningSettings
+    distillation: Distillation | None = None
+
+
+Recipe = FloorRecipe | FrozenRecipe | TunedRecipe
+"""What `stance train --recipe` does."""
+
+_RECIPE: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="family")])
+
+
+def parse_recipe(given: object) -> Recipe:
+    """A recipe as it stands in a file.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    return _RECIPE.validate_python(given)
 
 
 def recipe_names() -> list[str]:
@@ -63,9 +150,12 @@ def load_recipe(name: str) -> Recipe:
             hint=f"There are {', '.join(recipe_names())}; a file of your own ends in .yaml.",
         )
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf8")))
+        return parse_recipe(yaml.safe_load(path.read_text(encoding="utf8")))
     except yaml.YAMLError as error:
         raise StanceError(f"is not YAML: {error}", path=path) from error
     except ValidationError as error:
         field, message = first_problem(error)
+        # The family is part of where pydantic found the problem, but not of where it stands in the file.
+        for family in ("tfidf.", "frozen-encoder.", "fine-tuned."):
+            field = field.removeprefix(family)
         raise StanceError(message, path=path, field=field) from error

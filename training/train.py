@@ -14,15 +14,18 @@ from datasets import Dataset
 
 from labels.corpus import load_corpus, resolve
 from labels.errors import StanceError
+from labels.pool import CORPUS, read_pool
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
 from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
+from training.fine_tuned import FineTunedClassifier
+from training.help_from import HelpFrom
 from training.linear import new_linear
 from training.metrics import confusion
 from training.model_folder import Model
 from training.outcomes import Progress
-from training.recipes import Recipe
+from training.recipes import Recipe, TunedRecipe
 from training.summary import summary
 
 
@@ -67,13 +70,54 @@ def read_labelled(
     return LabelledData(taxonomy, to_dataset(resolution.sentences, taxonomy), files, resolution.missing)
 
 
-def new_estimator(recipe: Recipe, taxonomy: Taxonomy) -> Estimator:
-    """The untrained classifier that a recipe describes."""
-    return new_linear(recipe, taxonomy)
+def sentences_to_teach(data: LabelledData, labels: Sequence[Path], corpus: Path | None) -> dict[str, str]:
+    """What teachers are asked about: the training sentences and those of the corpus that nobody has labelled.
+
+    Returns:
+        the group of each text; nothing of a document that is kept for figures is among them.
+
+    Raises:
+        StanceError: see `read_records` and `read_pool`.
+    """
+    part = data.part("train")
+    unit_of = dict(zip(texts_of(part), units_of(part), strict=True))
+    if corpus is None:
+        return unit_of
+    records = read_records(labels, data.taxonomy, skip_unknown_targets=True)
+    pool = read_pool(CORPUS, corpus, records).sentences
+    return {sentence.text: sentence.record.unit for sentence in pool} | unit_of
 
 
-def train(data: LabelledData, recipe: Recipe, progress: Progress | None = None) -> Model:
+def new_estimator(recipe: Recipe, taxonomy: Taxonomy, help_from: HelpFrom | None = None) -> Estimator:
+    """The untrained classifier that a recipe describes.
+
+    Raises:
+        StanceError: the recipe needs help that was not given, or has no use for what was.
+    """
+    given = help_from or HelpFrom()
+    if not isinstance(recipe, TunedRecipe):
+        if given != HelpFrom():
+            raise StanceError(
+                f"the recipe '{recipe.name}' can use neither teachers nor a model to begin with",
+                hint="Only recipes of the family 'fine-tuned' can.",
+            )
+        return new_linear(recipe, taxonomy)
+    if (recipe.distillation is None) != (given.teaching is None):
+        needs = "no teacher was named" if recipe.distillation else "it has no use for teachers"
+        raise StanceError(f"the recipe '{recipe.name}': {needs}", hint="--teacher goes with a recipe that distils.")
+    return FineTunedClassifier(taxonomy, recipe, given.teaching, given.start)
+
+
+def train(
+    data: LabelledData, recipe: Recipe, progress: Progress | None = None, help_from: HelpFrom | None = None
+) -> Model:
     """Train on the part `train`; the other parts are not looked at.
+
+    Args:
+        data: labelled sentences.
+        recipe: how.
+        progress: told how far it is.
+        help_from: other models that the training builds on.
 
     Raises:
         StanceError: there is nothing to train on, or no sentence was read for a target.
@@ -84,7 +128,7 @@ def train(data: LabelledData, recipe: Recipe, progress: Progress | None = None) 
             f"no training sentence is at hand ({_missing(data)})",
             hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
         )
-    estimator = new_estimator(recipe, taxonomy).fit(part, progress)
+    estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
     outcomes = outcome_matrix(part, taxonomy)
     return Model(
         estimator=estimator,
@@ -109,11 +153,15 @@ def _missing(data: LabelledData) -> str:
 
 def _cross_validated(estimator: Estimator, part: Dataset, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:
     given = estimator.held_out_proba()
-    if given is None or np.isnan(given).any():
+    rows = [] if given is None else np.flatnonzero(~np.isnan(given[:, 0, 0])).tolist()
+    if given is None or not rows:
         return {"method": "none: too few groups to hold any out"}
-    table = confusion(outcome_matrix(part, taxonomy), given.argmax(axis=2), units_of(part), taxonomy.width)
+    held = part.select(rows)
+    table = confusion(outcome_matrix(held, taxonomy), given[rows].argmax(axis=2), units_of(held), taxonomy.width)
+    made = recipe.held_out_folds if isinstance(recipe, TunedRecipe) else recipe.folds
     return {
-        "method": f"{recipe.folds}-fold cross-validation over groups of the training part; settings of the heads "
-        "were chosen on the same folds, so these figures flatter a little",
+        "method": f"groups of the training part held out, {made} of {recipe.folds} folds; settings were chosen on the "
+        "same folds, so these figures flatter a little",
+        "sentences": len(rows),
         **summary(table, taxonomy, seed=recipe.seed),
     }

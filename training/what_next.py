@@ -12,17 +12,17 @@ from labels.corpus import Sentence
 from labels.errors import StanceError
 from labels.near_duplicates import NearDuplicates
 from labels.taxonomy import Taxonomy
+from training.encoder_packages import encoder_named
 from training.features import EncoderFeatures
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
-from training.recipes import load_recipe
 from training.selection import rarity, spread, surprisal, uncertainty, worth
 
 CANDIDATES_A_PICK = 5
 """Among how many of the most promising sentences a pick may look for variety."""
 
-_EMBEDDINGS = "frozen-encoder-last"
-"""Recipe whose encoder tells sentences apart."""
+_ENCODER = "minilm"
+"""The encoder whose last layer tells sentences apart."""
 
 _SEED = 0
 
@@ -118,8 +118,7 @@ def _different(
 
 
 def _embeddings(texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
-    recipe = load_recipe(_EMBEDDINGS)
-    return EncoderFeatures(recipe.encoder or "", recipe.layers, cache=True).transform(texts, progress)
+    return EncoderFeatures(_ENCODER, [encoder_named(_ENCODER).layers], cache=True).transform(texts, progress)
 
 
 def _reason(given: Probabilities, unsure: NDArray[np.float64], rare: NDArray[np.float64], taxonomy: Taxonomy) -> Reason:

@@ -33,13 +33,19 @@ def train(
     targets: Targets = DEFAULT_TARGETS,
     corpus: Corpus = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a recipe file of your own.")] = "frozen-encoder",
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model folder to learn from beside the labels; may be repeated."),
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Fine-tuned model folder to begin with.")] = None,
     skip_unknown_targets: SkipUnknown = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier on the training part of label files and write a model folder."""
+    from training.help_from import help_from
     from training.model_folder import save_model
     from training.recipes import load_recipe
-    from training.train import read_labelled, train
+    from training.train import read_labelled, sentences_to_teach, train
 
     chosen = load_recipe(recipe)
     files = tuple(labels or default_label_files())
@@ -50,7 +56,9 @@ def train(
             "that they point into (`stance labels resolve` lists them)."
         )
     with progress() as report:
-        model = save_model(train(data, chosen, report), out_dir)
+        asked = sentences_to_teach(data, files, corpus) if teacher else {}
+        built_on = help_from(teacher or [], asked, start, report)
+        model = save_model(train(data, chosen, report, built_on), out_dir)
     counts = model.data["classes"]
     for target_id, classes in counts.items():
         if never := [label for label, count in classes.items() if count == 0 and label != "not read"]:
@@ -62,7 +70,7 @@ def train(
         return
     out.print(f"wrote {out_dir}: {model.version}, {model.data['sentences']} sentences, {model.data['groups']} groups")
     if "targets" in model.metrics:
-        out.print(_figures(f"Held-out figures of the training part ({chosen.folds} folds)", model.metrics))
+        out.print(_figures(f"Held-out figures ({model.metrics['method']})", model.metrics))
 
 
 @app.command()

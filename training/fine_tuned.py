@@ -1,0 +1,173 @@
+"""The fine-tuned classifiers: an encoder with low-rank adapters and a head a target; predicting needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labels.errors import StanceError
+from labels.taxonomy import Taxonomy
+from training.encoder import FIRST, MEAN, SentenceEncoder
+from training.encoder_packages import encoder_named
+from training.heads import LogisticHeads
+from training.held_out import folds_of, starts_with_any
+from training.low_rank import Adapted
+from training.metrics import confusion, scores
+from training.outcomes import Outcomes, Probabilities, Progress
+from training.recipes import TunedRecipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from training.lessons import Lesson
+    from training.teaching import Teaching
+
+
+class FineTunedClassifier:
+    """An `Estimator` that is trained by `training.fine_tuning`.
+
+    Args:
+        taxonomy: the targets.
+        recipe: how it is trained.
+        teaching: what teachers say of sentences; needed where the recipe distils.
+        start: adapters to begin with, instead of none.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        recipe: TunedRecipe,
+        teaching: Teaching | None = None,
+        start: Mapping[str, NDArray[np.floating]] | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self._recipe, self._teaching, self._start = recipe, teaching, start
+        self._package = encoder_named(recipe.encoder)
+        self._encoder: SentenceEncoder | None = None
+        self._heads: LogisticHeads | None = None
+        self._teachers: list[str] = []
+        self._held_out: Probabilities | None = None
+        self._epochs = recipe.tuning.epochs
+        self._figures: list[float] = []
+
+    def fit(self, data: Dataset, progress: Progress | None = None) -> Self:
+        try:
+            from training.checkpoints import Checkpoint, checkpoint_folder, forget
+            from training.fine_tuning import adapt
+        except ModuleNotFoundError as error:
+            raise StanceError(
+                f"fine-tuning needs {error.name}", hint="Install it: pip install 'stance[train,torch]'."
+            ) from error
+        from training.dataset import outcome_matrix, texts_of, units_of
+        from training.lessons import lesson_of
+
+        recipe = self._recipe
+        texts, outcomes, units = texts_of(data), outcome_matrix(data, self.taxonomy), units_of(data)
+        lesson = lesson_of(data, self.taxonomy, recipe, self._teaching)
+        folder = checkpoint_folder(self._name_of_training(lesson))
+
+        def trained(what: str, file: str, of: Lesson, epochs: int) -> list[Adapted]:
+            return adapt(
+                self._package,
+                of,
+                recipe.tuning,
+                recipe.seed,
+                epochs=epochs,
+                checkpoint=Checkpoint(folder, file),
+                start=self._start,
+                progress=progress,
+                what=what,
+            )
+
+        eligible = ~starts_with_any(data["source"], recipe.train_only)
+        folds = folds_of(units, eligible, recipe.folds, recipe.seed)[: recipe.held_out_folds]
+        # Of every epoch: which one is best is known only when all are made.
+        given = np.full((recipe.tuning.epochs, *outcomes.shape, self.taxonomy.width), np.nan)
+        for number, (_, test) in enumerate(folds):
+            rows, what = test.tolist(), f"fold {number + 1} of {len(folds)}"
+            part = lesson.without({units[i] for i in rows})
+            for epoch, adapted in enumerate(trained(what, f"fold-{number}", part, recipe.tuning.epochs)):
+                given[epoch, rows] = self._taken(adapted).predict_proba([texts[i] for i in rows], progress)
+        self._choose_epochs(given, outcomes, units)
+        self._taken(trained("all sentences", "all", lesson, self._epochs)[-1])
+        forget(folder)
+        return self
+
+    def _choose_epochs(self, given: NDArray[np.float64], outcomes: Outcomes, units: Sequence[str]) -> None:
+        known = ~np.isnan(given[0, :, 0, 0])
+        self._held_out = given[-1]
+        if not known.any():
+            return
+        held_units = [unit for unit, is_known in zip(units, known.tolist(), strict=True) if is_known]
+        for epoch in given:
+            table = confusion(outcomes[known], epoch[known].argmax(axis=2), held_units, self.taxonomy.width)
+            of = scores(table.sum(axis=0), self.taxonomy)
+            self._figures.append(float(np.nanmean([of.mean_macro_f1, of.issue_side_f1, of.issue_pole_f1])))
+        self._epochs = int(np.argmax(self._figures)) + 1
+        self._held_out = given[self._epochs - 1]
+
+    def _name_of_training(self, lesson: Lesson) -> str:
+        """The same for the same training, and for no other."""
+        deciding = {"encoder", "seed", "folds", "held_out_folds", "train_only", "tuning", "distillation"}
+        digest = hashlib.sha256(self._recipe.model_dump_json(include=deciding).encode())
+        digest.update("\0".join(lesson.texts).encode("utf8", "surrogatepass"))
+        digest.update(lesson.aims.tobytes())
+        for name, tensor in sorted((self._start or {}).items()):
+            digest.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
+        return digest.hexdigest()[:24]
+
+    def _taken(self, adapted: Adapted) -> Self:
+        self._adapted = adapted
+        self._encoder = SentenceEncoder(self._package, (MEAN, FIRST), adapters=adapted.adapters)
+        self._heads = LogisticHeads(adapted.weights, adapted.bias, ())
+        return self
+
+    def _trained(self) -> tuple[SentenceEncoder, LogisticHeads]:
+        if self._encoder is None or self._heads is None:
+            raise StanceError("the classifier was not trained yet")
+        return self._encoder, self._heads
+
+    def adapters(self) -> Mapping[str, NDArray[np.floating]]:
+        """The trained changes of the encoder, for another training to begin with."""
+        self._trained()
+        return self._adapted.adapters
+
+    def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
+        encoder, heads = self._trained()
+        return heads.predict_proba(encoder.embed(texts, progress))
+
+    def held_out_proba(self) -> Probabilities | None:
+        return self._held_out
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        return [bool(encoding.overflowing) for encoding in self._trained()[0].tokenize(texts)]
+
+    def load(self) -> None:
+        self._trained()[0].load()
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "epochs": self._epochs,
+            "held_out_figure_by_epoch": self._figures,
+            "teachers": list(self._teaching.teachers) if self._teaching else self._teachers,
+            "features": {"encoder": self._recipe.encoder, **self._package.about()},
+        }
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        self._trained()
+        return dict(self._adapted.tensors())
+
+
+def restored_fine_tuned(
+    recipe: TunedRecipe, taxonomy: Taxonomy, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> FineTunedClassifier:
+    """The trained classifier that `settings()` and `tensors()` of one describe."""
+    classifier = FineTunedClassifier(taxonomy, recipe)
+    classifier._package.check_same(settings["features"])
+    classifier._epochs, classifier._figures = settings["epochs"], settings["held_out_figure_by_epoch"]
+    classifier._teachers = settings["teachers"]
+    return classifier._taken(Adapted.restored(tensors))

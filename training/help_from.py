@@ -1,0 +1,53 @@
+"""Other models that a training builds on: teachers, and one to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labels.errors import StanceError
+from training.fine_tuned import FineTunedClassifier
+from training.model_folder import load_model
+from training.outcomes import Progress
+from training.teaching import Teaching, teach
+
+
+@dataclass(frozen=True)
+class HelpFrom:
+    """What a training builds on.
+
+    Attributes:
+        teaching: what teachers say of sentences.
+        start: adapters of a model that the training begins with.
+    """
+
+    teaching: Teaching | None = None
+    start: Mapping[str, NDArray[np.floating]] | None = None
+
+
+def help_from(
+    teachers: Sequence[Path], unit_of: Mapping[str, str], start: Path | None, progress: Progress | None = None
+) -> HelpFrom:
+    """Ask teachers, and take the adapters of a model.
+
+    Args:
+        teachers: their model folders.
+        unit_of: what they are asked about, see `teach`.
+        start: model folder to begin with.
+        progress: told how far the teachers are.
+
+    Raises:
+        StanceError: see `load_model` and `teach`; or the model to begin with is not a fine-tuned one.
+    """
+    models = [load_model(folder) for folder in teachers]
+    teaching = teach(models, unit_of, progress) if models else None
+    if start is None:
+        return HelpFrom(teaching)
+    estimator = load_model(start).estimator
+    if not isinstance(estimator, FineTunedClassifier):
+        raise StanceError("is not a fine-tuned model", path=start, hint="Name one of the family 'fine-tuned'.")
+    return HelpFrom(teaching, estimator.adapters())
