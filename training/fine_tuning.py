@@ -25,6 +25,8 @@ _MOST_TOKENS = 128
 _BATCHES_SORTED = 50
 """Batches among which sentences are sorted by length, so that little is spent on padding."""
 _STEPS_BETWEEN_CHECKPOINTS = 200
+_NEVER = -1e9
+"""Logit of an outcome that cannot be; finite, since 0 times infinity is not a number."""
 
 
 def adapt(
@@ -60,7 +62,8 @@ def adapt(
     """
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _Network(package, settings, lesson.aims.shape[1:], start).to(device)
+    # An outcome that is never asked for, because a target has fewer or none stood in training, is never answered.
+    network = _Network(package, settings, lesson.aims.sum(axis=0) > 0, start).to(device)
     ids = [each.ids[:_MOST_TOKENS] for each in read_tokenizer(package).encode_batch(list(lesson.texts))]
     aims = torch.from_numpy(lesson.aims)
     a_pass = math.ceil(len(ids) / settings.batch)
@@ -127,11 +130,12 @@ class _Network(torch.nn.Module):
         self,
         package: EncoderPackage,
         settings: TuningSettings,
-        shape: tuple[int, ...],
+        possible: NDArray[np.bool_],
         start: Mapping[str, NDArray[np.floating]] | None,
     ) -> None:
         super().__init__()
-        self.shape = shape
+        self.register_buffer("impossible", torch.from_numpy(~possible), persistent=False)
+        self.shape = possible.shape
         # With alpha equal to the rank the change is up · down, without a factor to remember.
         config = LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules="all-linear")
         encoder = torch_encoder(package)
@@ -140,7 +144,7 @@ class _Network(torch.nn.Module):
                 module.p = settings.dropout
         self.encoder = get_peft_model(encoder, config)
         self.dropout = torch.nn.Dropout(settings.dropout)
-        self.heads = torch.nn.Linear(2 * package.dimensions, shape[0] * shape[1])
+        self.heads = torch.nn.Linear(2 * package.dimensions, possible.size)
         torch.nn.init.normal_(self.heads.weight, std=0.02)
         torch.nn.init.zeros_(self.heads.bias)
         if start:
@@ -151,7 +155,7 @@ class _Network(torch.nn.Module):
         weight = mask.unsqueeze(-1).float()
         mean = (states * weight).sum(1) / weight.sum(1)
         logits: torch.Tensor = self.heads(self.dropout(torch.cat([mean, states[:, 0]], dim=1)))
-        return logits.view(-1, *self.shape)
+        return logits.view(-1, *self.shape).masked_fill(self.impossible, _NEVER)  # type: ignore[arg-type]
 
     def adapter_parameters(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.encoder.parameters() if parameter.requires_grad]
@@ -182,4 +186,5 @@ class _Network(torch.nn.Module):
             adapters[name + UP] = up.detach().half().cpu().numpy()
             adapters[name + DOWN] = down.detach().half().cpu().numpy()
         weights = self.heads.weight.detach().cpu().numpy().reshape(*self.shape, -1)
-        return Adapted(adapters, weights.copy(), self.heads.bias.detach().cpu().numpy().reshape(self.shape).copy())
+        bias = self.heads.bias.detach().view(self.shape).masked_fill(self.impossible, -torch.inf)  # type: ignore[arg-type]
+        return Adapted(adapters, weights.copy(), bias.cpu().numpy())

@@ -84,11 +84,7 @@ def fit_heads(
     for t, (target, choice) in enumerate(zip(taxonomy, choices, strict=True)):
         read = outcomes[:, t] != NOT_READ
         if not read.any():
-            raise StanceError(
-                f"no training sentence was read for target '{target.id}'",
-                field=f"labels.{target.id}",
-                hint="Label some (null where it is not touched), or take the target out of the taxonomy.",
-            )
+            raise nothing_read(target)
         gold = outcomes[read, t]
         present, counts = np.unique(gold, return_counts=True)
         if len(present) == 1:
@@ -107,6 +103,15 @@ def fit_heads(
         else:
             weights[t, present], bias[t, present] = model.coef_, model.intercept_
     return LogisticHeads(weights, bias, tuple(choices))
+
+
+def nothing_read(target: Target) -> StanceError:
+    """The error of a target that no training sentence was read for."""
+    return StanceError(
+        f"no training sentence was read for target '{target.id}'",
+        field=f"labels.{target.id}",
+        hint="Label some (null where it is not touched), or take the target out of the taxonomy.",
+    )
 
 
 def choose_heads(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
 from training.dataset import outcome_matrix, texts_of, units_of
+from training.heads import nothing_read
 from training.outcomes import NOT_READ, Outcomes
 from training.recipes import Distillation, TunedRecipe, TuningSettings
 
@@ -41,7 +42,11 @@ class Lesson:
 
 
 def lesson_of(data: Dataset, taxonomy: Taxonomy, recipe: TunedRecipe, teaching: Teaching | None) -> Lesson:
-    """The lesson of labelled sentences, and of what teachers say of them and of others."""
+    """The lesson of labelled sentences, and of what teachers say of them and of others.
+
+    Raises:
+        StanceError: no sentence was read for a target.
+    """
     outcomes = outcome_matrix(data, taxonomy)
     counts = _counts(list(data["source"]), recipe.tuning)
     aims = _aims(outcomes, taxonomy, recipe.tuning)
@@ -64,7 +69,7 @@ def _aims(outcomes: Outcomes, taxonomy: Taxonomy, settings: TuningSettings) -> N
         k = len(target.outcomes)
         read = np.flatnonzero(outcomes[:, t] != NOT_READ)
         if not len(read):
-            continue
+            raise nothing_read(target)
         gold = outcomes[read, t]
         counts = np.maximum(np.bincount(gold, minlength=k), 1)
         balance = (len(gold) / (k * counts)) ** settings.balance
