@@ -26,6 +26,25 @@ class HeadSettings(_Strict):
     balance: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
 
+class DecisionSettings(_Strict):
+    """How probabilities become labels: for the best F1, or for a precision of the poles that is stated."""
+
+    objective: Literal["f1", "precision"] = "f1"
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _precision_where_needed(self) -> DecisionSettings:
+        if (self.objective == "precision") != (self.precision is not None):
+            raise ValueError("'precision' belongs to the objective 'precision', and it needs one")
+        return self
+
+
+class AbstentionSettings(_Strict):
+    """Which share of the answers that are given may be wrong; answers less sure are marked as not sure enough."""
+
+    error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
 class Recipe(_Strict):
     """What `stance train --recipe` does."""
 
@@ -37,6 +56,8 @@ class Recipe(_Strict):
     seed: int = 0
     folds: Annotated[int, Field(ge=2)] = 5
     heads: HeadSettings
+    decision: DecisionSettings = DecisionSettings()
+    abstention: AbstentionSettings = AbstentionSettings()
 
     @model_validator(mode="after")
     def _encoder_where_needed(self) -> Recipe:

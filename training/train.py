@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
 from labels.corpus import load_corpus, resolve
 from labels.errors import StanceError
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
+from training.answers import Fitted, fit_rules
 from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
 from training.linear import new_linear
 from training.metrics import confusion
 from training.model_folder import Model
-from training.outcomes import Progress
+from training.outcomes import NOT_READ, Outcomes, Progress
 from training.recipes import Recipe
 from training.summary import summary
 
@@ -75,6 +75,8 @@ def new_estimator(recipe: Recipe, taxonomy: Taxonomy) -> Estimator:
 def train(data: LabelledData, recipe: Recipe, progress: Progress | None = None) -> Model:
     """Train on the part `train`; the other parts are not looked at.
 
+    What turns probabilities into answers is fitted on the sentences of that part that the estimator held out.
+
     Raises:
         StanceError: there is nothing to train on, or no sentence was read for a target.
     """
@@ -86,8 +88,10 @@ def train(data: LabelledData, recipe: Recipe, progress: Progress | None = None) 
         )
     estimator = new_estimator(recipe, taxonomy).fit(part, progress)
     outcomes = outcome_matrix(part, taxonomy)
+    fitted = fit_rules(estimator.held_out_proba(), outcomes, units_of(part), taxonomy, recipe)
     return Model(
         estimator=estimator,
+        rules=fitted.rules,
         taxonomy=taxonomy,
         recipe=recipe,
         data={
@@ -99,7 +103,7 @@ def train(data: LabelledData, recipe: Recipe, progress: Progress | None = None) 
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
         },
         trained_on={"sentences": marks(texts_of(part)), "groups": marks(units_of(part))},
-        metrics=_cross_validated(estimator, part, taxonomy, recipe),
+        metrics=_cross_validated(fitted, outcomes, units_of(part), taxonomy, recipe),
     )
 
 
@@ -107,13 +111,18 @@ def _missing(data: LabelledData) -> str:
     return f"{data.missing.total()} records point into {len(data.missing)} documents that are not"
 
 
-def _cross_validated(estimator: Estimator, part: Dataset, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:
-    given = estimator.held_out_proba()
-    if given is None or np.isnan(given).any():
-        return {"method": "none: too few groups to hold any out"}
-    table = confusion(outcome_matrix(part, taxonomy), given.argmax(axis=2), units_of(part), taxonomy.width)
+def _cross_validated(
+    fitted: Fitted, outcomes: Outcomes, units: Sequence[str], taxonomy: Taxonomy, recipe: Recipe
+) -> dict[str, Any]:
+    held_out = (fitted.labels != NOT_READ).any(axis=1)
+    if not held_out.any():
+        return {"method": "none: too few groups to hold any out", "answers": fitted.figures}
+    known = [unit for unit, held in zip(units, held_out, strict=True) if held]
+    table = confusion(outcomes[held_out], fitted.labels[held_out], known, taxonomy.width)
     return {
         "method": f"{recipe.folds}-fold cross-validation over groups of the training part; settings of the heads "
         "were chosen on the same folds, so these figures flatter a little",
+        "sentences": int(held_out.sum()),
         **summary(table, taxonomy, seed=recipe.seed),
+        "answers": fitted.figures,
     }
