@@ -30,7 +30,7 @@ class Answers:
     """
 
     probabilities: Probabilities
-    outcomes: NDArray[np.intp]
+    outcomes: NDArray[np.integer]
     confidences: NDArray[np.float64]
     abstained: NDArray[np.bool_]
 
@@ -133,7 +133,7 @@ def fit_rules(
         given = np.full((len(outcomes), width), np.nan) if held_out is None else held_out[:, t, :width]
         rows = np.flatnonzero((outcomes[:, t] != NOT_READ) & ~np.isnan(given).any(axis=1))
         rule, labels[rows, t], figures[target.id] = _fit(
-            given[rows], outcomes[rows, t], [units[row] for row in rows], target, recipe
+            given[rows], outcomes[rows, t], [units[row] for row in rows.tolist()], target, recipe
         )
         rules.append(rule)
     return Fitted(Rules(tuple(rules)), labels, figures)

@@ -24,7 +24,10 @@ Gold = NDArray[np.integer]
 """Shape (sentences,): index into the target's outcomes."""
 
 FLOOR = 1e-6
-"""No probability counts as less, so that one sentence cannot decide a mean log loss."""
+"""Of the probability that a label got: so that one sentence cannot decide a mean log loss."""
+
+_LEAST = 1e-12
+"""Of probabilities whose logarithm is scaled; a classifier that is far too sure gives very small ones."""
 
 BINS = 15
 ISOTONIC_FROM = 1000
@@ -48,7 +51,7 @@ class Scaling:
 
     def apply(self, given: Given) -> Given:
         """Calibrated probabilities; an outcome of probability 0 is one that cannot be answered, and stays so."""
-        logits = np.log(np.maximum(given, FLOOR)) / self.temperature + (np.array(self.bias) if self.bias else 0.0)
+        logits = np.log(np.maximum(given, _LEAST)) / self.temperature + (np.array(self.bias) if self.bias else 0.0)
         odds = np.where(given > 0, np.exp(logits - logits.max(axis=1, keepdims=True)), 0.0)
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
@@ -171,7 +174,7 @@ def _fit_scaling(given: Given, gold: Gold, *, with_bias: bool) -> Scaling:
     kept = given[np.arange(len(gold)), gold] > 0
     given, gold = given[kept], gold[kept]
     outcomes = given.shape[1]
-    logs = np.where(given > 0, np.log(np.maximum(given, FLOOR)), -1e4)
+    logs = np.where(given > 0, np.log(np.maximum(given, _LEAST)), -1e4)
     truth = np.eye(outcomes)[gold]
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
