@@ -208,6 +208,11 @@ def test_the_openapi_document_describes_what_is_served(client: TestClient) -> No
     for path, operations in document["paths"].items():
         if "get" in operations:
             assert client.get(path).status_code == 200
+    answered = _score(client, texts=TEXTS[:1])["results"][0]["targets"]
+    documented = document["components"]["schemas"]["TargetScore"]
+    assert all(
+        set(given_) == set(documented["properties"]) == set(documented["required"]) for given_ in answered.values()
+    )
     references = set(json.dumps(document).split('"#/components/schemas/')[1:])
     assert {reference.split('"')[0] for reference in references} <= set(document["components"]["schemas"])
 
