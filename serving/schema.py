@@ -42,11 +42,18 @@ class TargetScore(BaseModel):
     """One target's answer for one text."""
 
     label: Annotated[str, Field(description='A class of the target, or "unrelated".', examples=["hawkish"])]
+    abstained: Annotated[
+        bool,
+        Field(
+            description="The label is not sure enough for the error rate that the model states (`/v1/model`).",
+            examples=[False],
+        ),
+    ]
     score: Annotated[float, Field(ge=-1, le=1, description="p(conciliatory pole) − p(other pole).", examples=[-0.71])]
     probabilities: Annotated[
         dict[str, float],
         Field(
-            description='Every class and "unrelated"; they sum to 1.',
+            description='Every class and "unrelated", calibrated; they sum to 1.',
             examples=[{"unrelated": 0.03, "hawkish": 0.81, "neutral": 0.06, "dovish": 0.1}],
         ),
     ]
@@ -84,6 +91,10 @@ class ModelResponse(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     version: str
+    error_rate: Annotated[
+        float,
+        Field(description="Share of wrong labels, at most, among those that are not `abstained`.", examples=[0.2]),
+    ]
 
 
 class ErrorBody(BaseModel):

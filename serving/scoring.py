@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labels.taxonomy import Target, Taxonomy
 from training.model_folder import Model
 from training.outcomes import Progress
@@ -24,25 +27,35 @@ def score_texts(
         targets: ids to answer for, in that order; all of the taxonomy where None.
 
     Returns:
-        for each text `targets` (id → label, score, probabilities) and `truncated` (longer than is read). `label` is the
-        most probable outcome, `score` = p(conciliatory pole) − p(other pole), in [−1, 1].
+        for each text `targets` (id → label, abstained, score, probabilities) and `truncated` (longer than is read).
+        `label` follows the model's decision rule, `abstained` says that it is not sure enough, and `score` =
+        p(conciliatory pole) − p(other pole), in [−1, 1], of calibrated probabilities.
 
     Raises:
         KeyError: a target that the model does not have.
     """
     taxonomy = model.taxonomy
     columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
-    given = model.estimator.predict_proba(texts, progress)
+    given = model.answers(texts, progress)
     return [
-        {"targets": {target.id: _answer(row[t], target) for t, target in columns}, "truncated": truncated}
-        for row, truncated in zip(given, model.estimator.truncated(texts), strict=True)
+        {
+            "targets": {
+                target.id: _answer(
+                    target, given.probabilities[n, t], int(given.outcomes[n, t]), bool(given.abstained[n, t])
+                )
+                for t, target in columns
+            },
+            "truncated": truncated,
+        }
+        for n, truncated in enumerate(model.estimator.truncated(texts))
     ]
 
 
-def _answer(probabilities: Any, target: Target) -> dict[str, Any]:
+def _answer(target: Target, probabilities: NDArray[np.float64], outcome: int, abstained: bool) -> dict[str, Any]:
     given = {label: round(float(p), DECIMALS) for label, p in zip(target.outcomes, probabilities, strict=False)}
     return {
-        "label": target.outcomes[int(probabilities[: len(target.outcomes)].argmax())],
+        "label": target.outcomes[outcome],
+        "abstained": abstained,
         "score": round(given[target.conciliatory] - given[target.other], DECIMALS),
         "probabilities": given,
     }
@@ -59,6 +72,7 @@ def describe_model(model: Model) -> dict[str, Any]:
     return {
         "version": model.version,
         "recipe": model.recipe.model_dump(),
+        "error_rate": model.recipe.abstention.error_rate,
         "features": {key: value for key, value in settings.items() if key != "vocabulary"},
         "targets": list(model.taxonomy.ids),
         "trained_on": dict(model.data),

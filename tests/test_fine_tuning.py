@@ -22,6 +22,7 @@ from tests.conftest import PROJECT, meals_records, run_stance, write_lines
 from training.encoder import FIRST, MEAN, SentenceEncoder
 from training.encoder_packages import MINILM
 from training.held_out import folds_of
+from training.low_rank import Adapted
 from training.model_folder import load_model
 
 pytest.importorskip("peft")
@@ -100,11 +101,8 @@ def test_a_second_training_begins_with_the_first(tuned: Path, meals: Path, tmp_p
     done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--start", tuned)
     assert done.returncode == 0, done.stderr
     texts = ["Lunch is free, the mayor said."]
-    encoders = [
-        SentenceEncoder(MINILM, (MEAN, FIRST), adapters=load_model(folder).estimator.tensors())  # heads are no adapters
-        for folder in (tuned, tmp_path / "m")
-    ]
-    first, second = (encoder.embed(texts) for encoder in encoders)
+    learnt = [Adapted.restored(load_model(folder).estimator.tensors()) for folder in (tuned, tmp_path / "m")]
+    first, second = (SentenceEncoder(MINILM, (MEAN, FIRST), adapters=each.adapters).embed(texts) for each in learnt)
     np.testing.assert_allclose(first, second, atol=1e-3)
     untouched = SentenceEncoder(MINILM, (MEAN, FIRST)).embed(texts)
     assert np.abs(first - untouched).max() > 0.01

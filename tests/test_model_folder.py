@@ -25,13 +25,15 @@ def test_what_was_trained_is_what_is_loaded(meals: Path, tmp_path: Path) -> None
     loaded = load_model(tmp_path / "model")
     texts = [row["text"] for row in meals_records()]
     np.testing.assert_allclose(loaded.estimator.predict_proba(texts), trained.estimator.predict_proba(texts), atol=1e-6)
+    assert loaded.rules == trained.rules
+    np.testing.assert_array_equal(loaded.answers(texts).outcomes, trained.answers(texts).outcomes)
     assert loaded.version == trained.version
     assert loaded.taxonomy == trained.taxonomy
 
 
 def test_probabilities_sum_to_one_over_the_outcomes_of_each_target(meals_model: Path) -> None:
     model = load_model(meals_model)
-    given = model.estimator.predict_proba(["Lunch is free.", "x", "Ωμέγα"])
+    given = model.answers(["Lunch is free.", "x", "Ωμέγα"]).probabilities
     assert given.shape == (3, 2, 4)
     np.testing.assert_allclose(given.sum(axis=2), 1)
     assert (given[:, 1, 3] == 0).all()
@@ -45,11 +47,14 @@ def test_a_class_that_never_stood_in_training_is_never_answered(meals: Path, tmp
         "train", "--labels", labels, "--targets", meals / "targets.yaml", "--recipe", "floor", "--out", tmp_path / "m"
     )
     assert "free_meals: no training sentence is unsure" in done.stderr
-    given = load_model(tmp_path / "m").estimator.predict_proba(["She has not made up her mind about the canteen."])
+    given = load_model(tmp_path / "m").answers(["She has not made up her mind about the canteen."]).probabilities
     assert given[0, 0, 2] == 0
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "estimator.json", "metrics.json", "trained_on.safetensors"])
+NAMES = ["weights.safetensors", "estimator.json", "decision.json", "metrics.json", "trained_on.safetensors"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_changed_file_is_refused(name: str, meals_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(meals_model, folder)
@@ -65,7 +70,12 @@ def test_a_changed_file_is_refused(name: str, meals_model: Path, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "is not a model folder"), ("{", "cannot be read"), ("[]", "format"), ('{"format": 99}', "format")],
+    [
+        (None, "is not a model folder"),
+        ("{", "cannot be read"),
+        ("[]", "format"),
+        ('{"format": 1}', "is of format 1; this version reads format 2. Train it again."),
+    ],
 )
 def test_a_folder_that_is_no_model(content: str | None, says: str, tmp_path: Path) -> None:
     if content is not None:
@@ -100,7 +110,7 @@ def test_train_reproduces_the_shipped_model(shared_corpus: Path, tmp_path: Path)
     assert again.estimator.settings() == shipped.estimator.settings()
     texts = [row["text"] for row in meals_records()] + ["Seoul offered to halt the drills.", "Sanctions must stay."]
     # Another processor rounds otherwise; the same one gives the same bytes.
-    np.testing.assert_allclose(again.estimator.predict_proba(texts), shipped.estimator.predict_proba(texts), atol=2e-3)
+    np.testing.assert_allclose(again.answers(texts).probabilities, shipped.answers(texts).probabilities, atol=5e-3)
 
 
 def test_labels_of_the_test_part_stay_out_of_the_shipped_model() -> None:

@@ -19,7 +19,7 @@ def test_a_line_out_for_each_line_in(meals_model: Path, tmp_path: Path) -> None:
     assert "id" not in answers[3]
     for answer in answers:
         assert list(answer["targets"]) == ["free_meals", "later_start"]
-        assert set(answer["targets"]["free_meals"]) == {"label", "score", "probabilities"}
+        assert set(answer["targets"]["free_meals"]) == {"label", "abstained", "score", "probabilities"}
 
 
 def test_plain_lines_and_standard_input(meals_model: Path, tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def _answers_are_sound(answer: dict[str, Any], targets: list[str]) -> None:
             assert list(probabilities) == ["unrelated", *target.classes]
             assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
             assert min(probabilities.values()) >= 0
-            assert probabilities[given_["label"]] == max(probabilities.values())
+            assert given_["label"] in probabilities
+            assert isinstance(given_["abstained"], bool)
             expected = probabilities[target.conciliatory] - probabilities[target.other]
             assert given_["score"] == pytest.approx(expected, abs=1e-5)
             assert -1 <= given_["score"] <= 1
@@ -184,6 +185,8 @@ def test_targets_and_model(client: TestClient) -> None:
     assert model["version"] == load_model(DEFAULT_MODEL).version
     assert model["trained_on"]["fingerprint"]
     assert model["features"]["weights_sha256"]
+    assert model["error_rate"] == model["recipe"]["abstention"]["error_rate"]
+    assert set(model["cross_validated"]["answers"]) == set(load_taxonomy().ids)
 
 
 def test_it_is_alive_and_ready(client: TestClient) -> None:
@@ -205,6 +208,11 @@ def test_the_openapi_document_describes_what_is_served(client: TestClient) -> No
     for path, operations in document["paths"].items():
         if "get" in operations:
             assert client.get(path).status_code == 200
+    answered = _score(client, texts=TEXTS[:1])["results"][0]["targets"]
+    documented = document["components"]["schemas"]["TargetScore"]
+    assert all(
+        set(given_) == set(documented["properties"]) == set(documented["required"]) for given_ in answered.values()
+    )
     references = set(json.dumps(document).split('"#/components/schemas/')[1:])
     assert {reference.split('"')[0] for reference in references} <= set(document["components"]["schemas"])
 

@@ -45,7 +45,7 @@ def test_the_test_part_is_not_learnt_from(meals: Path, meals_model: Path, tmp_pa
         if row["split"] == "test":
             row["labels"] = {"free_meals": "no", "later_start": "contra"}
     _train(meals, write_lines(tmp_path / "labels.jsonl", rows), tmp_path / "model")
-    for name in ("weights.safetensors", "estimator.json", "metrics.json"):
+    for name in ("weights.safetensors", "estimator.json", "decision.json", "metrics.json"):
         assert (tmp_path / "model" / name).read_bytes() == (meals_model / name).read_bytes()
 
 
@@ -123,6 +123,11 @@ def test_what_serving_lacks_is_named(meals: Path, tmp_path: Path) -> None:
         ("fold: 3", "fold"),
         ("encoder: minilm", "frozen-encoder"),
         ("heads: {c: [-1], balance: [0]}", "heads.c.0"),
+        ("decision: {objective: precision}", "'precision'"),
+        ("decision: {objective: f1, precision: 0.8}", "'precision'"),
+        ("decision: {objective: precision, precision: 80}", "decision.precision"),
+        ("decision: {objective: recall}", "decision.objective"),
+        ("abstention: {error_rate: 0}", "abstention.error_rate"),
     ],
 )
 def test_a_recipe_is_checked_when_it_is_read(change: str, says: str, tmp_path: Path) -> None:

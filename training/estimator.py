@@ -28,7 +28,7 @@ class Estimator(Protocol):
         ...
 
     def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
-        """Probabilities of shape (texts, targets, width)."""
+        """Probabilities of shape (texts, targets, width), not calibrated: `Model.answers` does that."""
         ...
 
     def held_out_proba(self) -> Probabilities | None:

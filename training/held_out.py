@@ -11,6 +11,8 @@ from sklearn.model_selection import GroupKFold
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Rows to train on, rows that are held out."""
 
+CROSS_FIT_FOLDS = 5
+
 
 def folds_of(units: Sequence[str], eligible: NDArray[np.bool_], folds: int, seed: int) -> list[Fold]:
     """Deal the groups of the eligible rows into parts, each held out once.
@@ -36,6 +38,17 @@ def folds_of(units: Sequence[str], eligible: NDArray[np.bool_], folds: int, seed
         inside = {units[i] for i in test.tolist()}
         dealt.append((np.array([i for i, unit in enumerate(units) if unit not in inside], np.intp), test))
     return dealt
+
+
+def cross_fit_folds(units: Sequence[str], seed: int) -> list[Fold]:
+    """Folds for what is fitted on held-out sentences and then checked on others of them.
+
+    Returns:
+        `CROSS_FIT_FOLDS` folds by group; none where there are fewer groups than that.
+    """
+    if len(set(units)) < CROSS_FIT_FOLDS:
+        return []
+    return folds_of(units, np.ones(len(units), bool), CROSS_FIT_FOLDS, seed)
 
 
 def starts_with_any(sources: Sequence[str | None], prefixes: Sequence[str]) -> NDArray[np.bool_]:

@@ -1,8 +1,8 @@
 """Model folders: a trained classifier on disk, without pickle, checked by hash when it is loaded.
 
-`model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `trained_on.safetensors` (marks of
-the training sentences and groups, so that nobody is scored on what they were trained on) and `metrics.json`
-(cross-validated figures of the training part).
+`model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `decision.json` (calibration, how
+labels are decided, when it abstains), `trained_on.safetensors` (marks of the training sentences and groups, so that
+nobody is scored on what they were trained on) and `metrics.json` (cross-validated figures of the training part).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ from safetensors.numpy import save as save_safetensors
 
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy, parse_taxonomy
+from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
 from training.fine_tuned import restored_fine_tuned
 from training.linear import restored_linear
+from training.outcomes import Progress
 from training.recipes import Recipe, TunedRecipe, parse_recipe
 from training.verified import read_verified
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 MODEL_VARIABLE = "STANCE_MODEL"
 """Environment variable that names the model folder that a service loads."""
@@ -46,7 +48,8 @@ class Model:
     """A trained classifier and what is known about it.
 
     Attributes:
-        estimator: gives the probabilities.
+        estimator: gives probabilities, not calibrated.
+        rules: make answers of them.
         taxonomy: its targets.
         recipe: how it was trained.
         data: what it was trained on: fingerprint, counts by class and by file, what was missing.
@@ -56,12 +59,17 @@ class Model:
     """
 
     estimator: Estimator
+    rules: Rules
     taxonomy: Taxonomy
     recipe: Recipe
     data: Mapping[str, Any]
     trained_on: Marks
     metrics: Mapping[str, Any]
     version: str = field(default="")
+
+    def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
+        """What the model answers about each text."""
+        return self.rules.answers(self.estimator.predict_proba(texts, progress), self.taxonomy)
 
 
 def _json(value: object, *, indent: int | None = 2) -> bytes:
@@ -84,6 +92,7 @@ def save_model(model: Model, folder: Path) -> Model:
         "weights.safetensors": save_safetensors(
             {k: np.ascontiguousarray(v) for k, v in model.estimator.tensors().items()}
         ),
+        "decision.json": _json(model.rules.as_dict(model.taxonomy), indent=None),
         "trained_on.safetensors": save_safetensors(dict(model.trained_on)),
         "metrics.json": _json(model.metrics),
     }
@@ -98,7 +107,7 @@ def save_model(model: Model, folder: Path) -> Model:
     deciding = {
         "recipe": about["recipe"],
         "targets": about["targets"],
-        "answers": [hashes["estimator.json"], hashes["weights.safetensors"]],
+        "answers": [hashes[name] for name in ("estimator.json", "weights.safetensors", "decision.json")],
         "data": model.data["fingerprint"],
     }
     version = f"{model.recipe.name}-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
@@ -107,7 +116,7 @@ def save_model(model: Model, folder: Path) -> Model:
         _replace_folder(folder, files)
     except OSError as error:
         raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
-    return Model(model.estimator, model.taxonomy, model.recipe, model.data, model.trained_on, model.metrics, version)
+    return replace(model, version=version)
 
 
 def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -160,8 +169,10 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         ) from error
     except (OSError, ValueError) as error:
         raise StanceError(f"cannot be read: {error}", path=path) from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise StanceError(f"is not a model of format {FORMAT}", path=path, hint="Train it again.")
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        named = "has no format" if found is None else f"is of format {found}"
+        raise StanceError(f"{named}; this version reads format {FORMAT}", path=path, hint="Train it again.")
     try:
         contents = {
             name: read_verified(folder / name, sha256, "Train it again.") for name, sha256 in about["files"].items()
@@ -172,6 +183,7 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         estimator = _restored(recipe, taxonomy, settings, load_safetensors(contents["weights.safetensors"]), cache)
         return Model(
             estimator=estimator,
+            rules=rules_from(json.loads(contents["decision.json"]), taxonomy),
             taxonomy=taxonomy,
             recipe=recipe,
             data=about["data"],

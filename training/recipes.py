@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from labels.errors import StanceError
 from labels.records import first_problem
@@ -71,6 +71,25 @@ class Distillation(_Strict):
     unlabelled: bool = True
 
 
+class DecisionSettings(_Strict):
+    """How probabilities become labels: for the best F1, or for a precision of the poles that is stated."""
+
+    objective: Literal["f1", "precision"] = "f1"
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _precision_where_needed(self) -> DecisionSettings:
+        if (self.objective == "precision") != (self.precision is not None):
+            raise ValueError("'precision' belongs to the objective 'precision', and it needs one")
+        return self
+
+
+class AbstentionSettings(_Strict):
+    """Which share of the answers that are given may be wrong; answers less sure are marked as not sure enough."""
+
+    error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
 class _Common(_Strict):
     """What every recipe says.
 
@@ -85,6 +104,8 @@ class _Common(_Strict):
     seed: int = 0
     folds: Annotated[int, Field(ge=2)] = 5
     train_only: list[str] = []
+    decision: DecisionSettings = DecisionSettings()
+    abstention: AbstentionSettings = AbstentionSettings()
 
 
 class FloorRecipe(_Common):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import Dataset
 
 from labels.corpus import load_corpus, resolve
@@ -17,6 +16,7 @@ from labels.errors import StanceError
 from labels.pool import CORPUS, read_pool
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
+from training.answers import Fitted, fit_rules
 from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
 from training.fine_tuned import FineTunedClassifier
@@ -24,7 +24,7 @@ from training.help_from import HelpFrom
 from training.linear import new_linear
 from training.metrics import confusion
 from training.model_folder import Model
-from training.outcomes import Progress
+from training.outcomes import NOT_READ, Outcomes, Progress
 from training.recipes import Recipe, TunedRecipe
 from training.summary import summary
 
@@ -113,6 +113,8 @@ def train(
 ) -> Model:
     """Train on the part `train`; the other parts are not looked at.
 
+    What turns probabilities into answers is fitted on the sentences of that part that the estimator held out.
+
     Args:
         data: labelled sentences.
         recipe: how.
@@ -130,8 +132,10 @@ def train(
         )
     estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
     outcomes = outcome_matrix(part, taxonomy)
+    fitted = fit_rules(estimator.held_out_proba(), outcomes, units_of(part), taxonomy, recipe)
     return Model(
         estimator=estimator,
+        rules=fitted.rules,
         taxonomy=taxonomy,
         recipe=recipe,
         data={
@@ -143,7 +147,7 @@ def train(
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
         },
         trained_on={"sentences": marks(texts_of(part)), "groups": marks(units_of(part))},
-        metrics=_cross_validated(estimator, part, taxonomy, recipe),
+        metrics=_cross_validated(fitted, outcomes, units_of(part), taxonomy, recipe),
     )
 
 
@@ -151,17 +155,19 @@ def _missing(data: LabelledData) -> str:
     return f"{data.missing.total()} records point into {len(data.missing)} documents that are not"
 
 
-def _cross_validated(estimator: Estimator, part: Dataset, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:
-    given = estimator.held_out_proba()
-    rows = [] if given is None else np.flatnonzero(~np.isnan(given[:, 0, 0])).tolist()
-    if given is None or not rows:
-        return {"method": "none: too few groups to hold any out"}
-    held = part.select(rows)
-    table = confusion(outcome_matrix(held, taxonomy), given[rows].argmax(axis=2), units_of(held), taxonomy.width)
-    made = recipe.held_out_folds if isinstance(recipe, TunedRecipe) else recipe.folds
+def _cross_validated(
+    fitted: Fitted, outcomes: Outcomes, units: Sequence[str], taxonomy: Taxonomy, recipe: Recipe
+) -> dict[str, Any]:
+    held_out = (fitted.labels != NOT_READ).any(axis=1)
+    if not held_out.any():
+        return {"method": "none: too few groups to hold any out", "answers": fitted.figures}
+    known = [unit for unit, held in zip(units, held_out, strict=True) if held]
+    table = confusion(outcomes[held_out], fitted.labels[held_out], known, taxonomy.width)
+    made = min(recipe.held_out_folds, recipe.folds) if isinstance(recipe, TunedRecipe) else recipe.folds
     return {
         "method": f"groups of the training part held out, {made} of {recipe.folds} folds; settings were chosen on the "
         "same folds, so these figures flatter a little",
-        "sentences": len(rows),
+        "sentences": int(held_out.sum()),
         **summary(table, taxonomy, seed=recipe.seed),
+        "answers": fitted.figures,
     }

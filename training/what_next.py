@@ -86,7 +86,7 @@ def pick_next(
         raise StanceError("the pool holds no sentence that is not labelled yet", hint="Give more in --pool.")
     taxonomy = model.taxonomy
     pool = sorted(pool, key=lambda sentence: (sentence.text, sentence.record.id))
-    probabilities = model.estimator.predict_proba([sentence.text for sentence in pool], progress)
+    probabilities = model.answers([sentence.text for sentence in pool], progress).probabilities
     rare = surprisal(model.data["classes"], taxonomy)
     unsure, scarce = uncertainty(probabilities, taxonomy), rarity(probabilities, rare)
     promise = worth(unsure, scarce)

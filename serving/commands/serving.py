@@ -47,11 +47,16 @@ def score(
 
 def _print_readable(text: str, result: dict[str, Any]) -> None:
     out.print(text, style="bold", markup=False)
-    touched = {k: v for k, v in result["targets"].items() if v["label"] != "unrelated"}
-    for target_id, answer in touched.items():
+    # Where "unrelated" is not sure, neither is that nothing was touched.
+    shown = {k: v for k, v in result["targets"].items() if v["label"] != "unrelated" or v["abstained"]}
+    for target_id, answer in shown.items():
         share = answer["probabilities"][answer["label"]]
-        out.print(f"  {target_id:<26} {answer['label']:<10} score {answer['score']:+.2f}   p {share:.2f}", markup=False)
-    if not touched:
+        unsure = "   not sure enough" if answer["abstained"] else ""
+        out.print(
+            f"  {target_id:<26} {answer['label']:<10} score {answer['score']:+.2f}   p {share:.2f}{unsure}",
+            markup=False,
+        )
+    if not shown:
         out.print("  touches none of the targets")
     if result["truncated"]:
         out.print("  only its beginning was read: the text is longer than the model takes")

@@ -38,16 +38,36 @@ def train(
         typer.Option(help="Model folder to learn from beside the labels; may be repeated."),
     ] = None,
     start: Annotated[Path | None, typer.Option(help="Fine-tuned model folder to begin with.")] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Answer a pole only where at least this share of such answers is right, between 0 and 1. "
+            "Default: as the recipe says."
+        ),
+    ] = None,
+    error_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Mark answers as not sure enough, so that at most this share of the others is wrong, between 0 and 1. "
+            "Default: as the recipe says."
+        ),
+    ] = None,
     skip_unknown_targets: SkipUnknown = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier on the training part of label files and write a model folder."""
     from training.help_from import help_from
     from training.model_folder import save_model
-    from training.recipes import load_recipe
+    from training.recipes import AbstentionSettings, DecisionSettings, load_recipe
     from training.train import read_labelled, sentences_to_teach, train
 
     chosen = load_recipe(recipe)
+    if precision is not None:
+        asked = DecisionSettings(objective="precision", precision=_share(precision, "--precision"))
+        chosen = chosen.model_copy(update={"decision": asked})
+    if error_rate is not None:
+        stated = AbstentionSettings(error_rate=_share(error_rate, "--error-rate"))
+        chosen = chosen.model_copy(update={"abstention": stated})
     files = tuple(labels or default_label_files())
     data = read_labelled(files, load_taxonomy(targets), corpus, skip_unknown_targets=skip_unknown_targets)
     if data.missing:
@@ -65,12 +85,31 @@ def train(
             err.print(
                 f"note: {target_id}: no training sentence is {' or '.join(never)}, so none will ever be answered."
             )
+    _note_never_sure(model.metrics["answers"])
     if as_json:
         print_json({"version": model.version, "out": str(out_dir), "data": model.data, "metrics": model.metrics})
         return
     out.print(f"wrote {out_dir}: {model.version}, {model.data['sentences']} sentences, {model.data['groups']} groups")
     if "targets" in model.metrics:
         out.print(_figures(f"Held-out figures ({model.metrics['method']})", model.metrics))
+
+
+def _share(value: float, option: str) -> float:
+    if not 0 < value < 1:
+        raise typer.BadParameter("must be a share between 0 and 1, such as 0.8", param_hint=option)
+    return value
+
+
+def _note_never_sure(answers: Mapping[str, Any]) -> None:
+    """Say which answers can never be sure enough, and which poles are never answered."""
+    for kind, named in (("unrelated", '"unrelated"'), ("touched", 'anything but "unrelated"')):
+        unsure = [k for k, figures in answers.items() if figures["abstention"][kind]["threshold"] is None]
+        if unsure:
+            err.print(f"note: not sure enough whenever it answers {named}: {', '.join(unsure)}.", markup=False)
+    for target_id, figures in answers.items():
+        poles = figures["decision"].get("poles", {})
+        if never := [pole for pole, of in poles.items() if of["threshold"] is None]:
+            err.print(f"note: {target_id}: {' and '.join(never)} cannot be answered at that precision.", markup=False)
 
 
 @app.command()
