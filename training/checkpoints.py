@@ -63,7 +63,11 @@ class Checkpoint:
         tensors["random"] = torch.get_rng_state()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".writing")
-        about = {"done": json.dumps(asdict(done)), "schedule": json.dumps(schedule.last_epoch)}
+        about = {
+            "done": json.dumps(asdict(done)),
+            "schedule": json.dumps(schedule.last_epoch),
+            "rates": json.dumps([group["lr"] for group in optimizer.param_groups]),
+        }
         save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, metadata=about)
         os.replace(fresh, self._path)
 
@@ -80,6 +84,7 @@ class Checkpoint:
                 about = stored.metadata()
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             done = Progressed(**json.loads(about["done"]))
+            position, rates = json.loads(about["schedule"]), json.loads(about["rates"])
             learnt = self._epochs_learnt(done.epochs)
         except (SafetensorError, OSError, KeyError):
             return Progressed(), []
@@ -92,9 +97,9 @@ class Checkpoint:
                 _, index, key = name.split(".")
                 state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        # The schedule says what each group's rate is at a step; it is asked anew rather than stored.
-        schedule.last_epoch = json.loads(about["schedule"]) - 1
-        schedule.step()
+        schedule.last_epoch = position
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
         torch.set_rng_state(tensors["random"])
         return done, learnt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -142,7 +143,10 @@ class _Network(torch.nn.Module):
         for module in encoder.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = settings.dropout
-        self.encoder = get_peft_model(encoder, config)
+        with warnings.catch_warnings():
+            # PEFT 0.21 asks transformers 5 by a name that it has deprecated.
+            warnings.simplefilter("ignore", FutureWarning)
+            self.encoder = get_peft_model(encoder, config)
         self.dropout = torch.nn.Dropout(settings.dropout)
         self.heads = torch.nn.Linear(2 * package.dimensions, possible.size)
         torch.nn.init.normal_(self.heads.weight, std=0.02)
