@@ -81,7 +81,7 @@ def test_it_is_stored_executed_and_without_traces_of_a_machine(notebook: Any) ->
 
 def test_no_sentence_of_the_corpus_is_in_it(notebook: Any, shared_corpus: Path) -> None:
     taxonomy = load_taxonomy()
-    records = read_records([DEFAULT_LABELS / f"{name}.jsonl" for name in ("news", "seeds")], taxonomy)
+    records = read_records([DEFAULT_LABELS / f"{name}.jsonl" for name in ("news", "news-more", "seeds")], taxonomy)
     resolution = resolve(records, load_corpus(shared_corpus))
     assert len(resolution.sentences) == len(records)
     text = _words(" ".join([*_shown(notebook), *(cell.source for cell in notebook.cells)]))

@@ -18,7 +18,7 @@ from labels.taxonomy import Target, load_taxonomy
 from tests.conftest import PROJECT
 
 TAXONOMY = load_taxonomy()
-NAMES = ("authored", "contrast", "news", "seeds")
+NAMES = ("authored", "contrast", "news", "news-more", "seeds")
 CODEBOOK = (PROJECT / "labels" / "codebook.md").read_text(encoding="utf8")
 
 
@@ -29,7 +29,7 @@ def files() -> dict[str, list[Record]]:
 
 @pytest.fixture(scope="module")
 def standoff(files: dict[str, list[Record]], shared_corpus: Path) -> tuple[Sentence, ...]:
-    resolution = resolve(files["news"] + files["seeds"], load_corpus(shared_corpus))
+    resolution = resolve(files["news"] + files["news-more"] + files["seeds"], load_corpus(shared_corpus))
     assert not resolution.missing
     return resolution.sentences
 
