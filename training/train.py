@@ -67,6 +67,21 @@ def read_labelled(
     return LabelledData(taxonomy, to_dataset(resolution.sentences, taxonomy), files, resolution.missing)
 
 
+def part_at_hand(data: LabelledData, name: str) -> Dataset:
+    """The rows of one part, to be scored.
+
+    Raises:
+        StanceError: there are none.
+    """
+    part = data.part(name)
+    if len(part) == 0:
+        raise StanceError(
+            f"no sentence of the part '{name}' is at hand ({_missing(data)})",
+            hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
+        )
+    return part
+
+
 def new_estimator(recipe: Recipe, taxonomy: Taxonomy) -> Estimator:
     """The untrained classifier that a recipe describes."""
     return new_linear(recipe, taxonomy)

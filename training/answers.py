@@ -1,0 +1,48 @@
+"""What a model says of labelled sentences, and which of them it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from training.dataset import marks, texts_of, units_of
+from training.model_folder import Model
+from training.outcomes import Probabilities, Progress
+
+
+@dataclass(frozen=True)
+class Answers:
+    """
+    Attributes:
+        outcomes: shape (sentences, targets): what is answered.
+        probabilities: shape (sentences, targets, width).
+        before: the same before calibration; None where a model has nothing of the kind.
+    """
+
+    outcomes: NDArray[np.int64]
+    probabilities: Probabilities
+    before: Probabilities | None = None
+
+    def of(self, rows: Sequence[int]) -> Answers:
+        before = None if self.before is None else self.before[rows]
+        return Answers(self.outcomes[rows], self.probabilities[rows], before)
+
+
+def answers_of(model: Model, texts: Sequence[str], progress: Progress | None = None) -> Answers:
+    """The one place that asks a model, for reports and comparisons alike."""
+    probabilities = model.estimator.predict_proba(texts, progress)
+    return Answers(np.asarray(probabilities.argmax(axis=2), np.int64), probabilities)
+
+
+def unseen(models: Sequence[Model], data: Dataset) -> list[int]:
+    """Indices of the sentences whose text and group none of the models was trained on."""
+    seen = [{mark for model in models for mark in model.trained_on[kind].tolist()} for kind in ("sentences", "groups")]
+    return [
+        i
+        for i, row in enumerate(zip(texts_of(data), units_of(data), strict=True))
+        if not any(int(marks([value])[0]) in known for value, known in zip(row, seen, strict=True))
+    ]
