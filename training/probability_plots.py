@@ -16,7 +16,7 @@ from training.probability_figures import HISTOGRAM
 def reliability_diagrams(given: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """Share of right answers by confidence, a panel a target, with the counts of answers below."""
     with mpl.rc_context(STYLE):
-        figure, panels = panels_of(titles, 2.9, 3.6)
+        figure, panels = panels_of(titles, 2.9, 3.3)
         for number, (panel, (target_id, title)) in enumerate(zip(panels, titles.items(), strict=True)):
             about = given["targets"][target_id]
             panel.set_title(f"{title}\nECE {_short(about['ece']['value'])}, {about['answers']} answers")
@@ -38,7 +38,7 @@ def reliability_diagrams(given: Mapping[str, Any], titles: Mapping[str, str]) ->
         handles, labels = (lines + bars for lines, bars in zip(*shown, strict=True))
         figure.legend(handles, labels, loc="lower center", ncols=4, bbox_to_anchor=(0.5, 0.99))
         figure.supxlabel("confidence of the answer", fontsize=10)
-        figure.tight_layout(h_pad=2.5)
+        figure.tight_layout(h_pad=1.0)
         return svg(figure, "reliability", "share of right answers by confidence, a panel a target")
 
 
