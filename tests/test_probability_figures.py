@@ -112,3 +112,14 @@ def test_figures_of_anything_stay_in_bounds(sentences: int, seed: int, some_unre
     assert 0 <= about["brier"]["value"] <= 2
     touched = about["risk_coverage"]["touched"]["answers"]
     assert touched == sum(about["histogram"]["touched"]) <= about["answers"]
+
+
+def test_risk_is_of_what_is_answered_and_calibration_of_the_most_probable_outcome() -> None:
+    given_ = np.tile([0.6, 0.4, 0, 0], (10, 1, 1))
+    gold = np.zeros((10, 1), np.int8)
+    gold[:3] = 1
+    answered = np.ones((10, 1), np.int64)  # the second outcome throughout, as a decision for rare classes may have it
+    about = _figures(given_, gold, list("aabbccddee"), outcomes=answered)["targets"][ALONE.ids[0]]
+    assert about["risk_coverage"]["touched"]["answers"] == 10
+    assert about["risk_coverage"]["all"]["risk"]["value"] == pytest.approx(0.7)
+    assert about["ece"]["value"] == pytest.approx(0.1)  # 0.6 against seven of ten

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
-from training.answers import answers_of, unseen
 from training.confident_errors import reference
 from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
 from training.metrics import confusion
 from training.model_folder import Model
 from training.outcomes import NOT_READ, Outcomes, Progress
 from training.resampling import number
+from training.scored import scored_by, unseen
 from training.summary import differences, summary
 from training.train import LabelledData, part_at_hand
 
@@ -48,7 +48,7 @@ def compare(
         )
     left_out, part = len(part) - len(kept), part.select(kept)
     gold, units = outcome_matrix(part, taxonomy), units_of(part)
-    given = [answers_of(model, texts_of(part), progress).outcomes for model in (first, second)]
+    given = [scored_by(model, texts_of(part), progress).outcomes for model in (first, second)]
     tables = [confusion(gold, outcomes, units, taxonomy.width) for outcomes in given]
     return {
         "models": {name: _about(model) for name, model in zip("ab", (first, second), strict=True)},

@@ -8,27 +8,27 @@ import numpy as np
 from datasets import Dataset
 
 from labels.taxonomy import Taxonomy
-from training.answers import Answers
 from training.outcomes import NOT_READ, Outcomes
+from training.scored import Scored
 
 MOST_ERRORS = 50
 
 
 def confident_errors(
-    part: Dataset, gold: Outcomes, answers: Answers, taxonomy: Taxonomy, most: int = MOST_ERRORS
+    part: Dataset, gold: Outcomes, given: Scored, taxonomy: Taxonomy, most: int = MOST_ERRORS
 ) -> list[dict[str, Any]]:
     """The wrong answers of highest probability, highest first; no text is in them."""
-    wrong = (gold != NOT_READ) & (answers.outcomes != gold)
-    given = np.take_along_axis(answers.probabilities, answers.outcomes[:, :, None], axis=2)[:, :, 0]
+    wrong = (gold != NOT_READ) & (given.outcomes != gold)
+    confidence = np.take_along_axis(given.probabilities, given.outcomes[:, :, None], axis=2)[:, :, 0]
     rows, targets = np.nonzero(wrong)
-    order = np.argsort(-given[rows, targets], kind="stable")[:most]
+    order = np.argsort(-confidence[rows, targets], kind="stable")[:most]
     return [
         {
             **reference(part[int(row)]),
             "target": target.id,
             "gold": target.outcomes[gold[row, t]],
-            "answer": target.outcomes[answers.outcomes[row, t]],
-            "confidence": round(float(given[row, t]), 4),
+            "answer": target.outcomes[given.outcomes[row, t]],
+            "confidence": round(float(confidence[row, t]), 4),
         }
         for row, t in zip(rows[order], targets[order], strict=True)
         for target in [taxonomy.targets[t]]

@@ -10,7 +10,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.errors import StanceError
-from training.answers import Answers, answers_of, unseen
 from training.confident_errors import confident_errors
 from training.contrast import contrast_figures, pairs_of
 from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, units_of
@@ -20,6 +19,7 @@ from training.model_folder import Model
 from training.outcomes import NOT_READ, Outcomes, Progress
 from training.probability_figures import probability_figures
 from training.recipes import FLOOR_RECIPE
+from training.scored import scored_by, unseen
 from training.slices import slice_figures
 from training.summary import difference, summary
 from training.train import LabelledData, part_at_hand
@@ -62,12 +62,12 @@ def evaluate(
     part, training = whole.select(kept), data.part("train")
     taxonomy, seed = model.taxonomy, model.recipe.seed
     gold, units = outcome_matrix(part, taxonomy), units_of(part)
-    answers = answers_of(model, texts_of(part), progress)
+    given = scored_by(model, texts_of(part), progress)
     with_floor = model.recipe.name != FLOOR_RECIPE and len(training) > 0
     floor = floor_of(data, progress) if with_floor else None
-    outcomes = {"model": answers.outcomes}
+    outcomes = {"model": given.outcomes}
     if floor:
-        outcomes["floor"] = answers_of(floor, texts_of(part)).outcomes
+        outcomes["floor"] = scored_by(floor, texts_of(part)).outcomes
     result = {
         "model": _about(model),
         **taxonomy.as_dict(),
@@ -82,10 +82,10 @@ def evaluate(
         },
         "sets": _sets(part, gold, outcomes, model),
         "probabilities": probability_figures(
-            answers.probabilities, gold, units, taxonomy, before=answers.before, seed=seed
+            given.probabilities, gold, units, taxonomy, outcomes=given.outcomes, before=given.before, seed=seed
         ),
-        "slices": slice_figures(part, gold, answers.outcomes, taxonomy, seed=seed),
-        "confident_errors": confident_errors(part, gold, answers, taxonomy),
+        "slices": slice_figures(part, gold, given.outcomes, taxonomy, seed=seed),
+        "confident_errors": confident_errors(part, gold, given, taxonomy),
     }
     if contrast and (figures := _contrast(model, floor, contrast, progress)):
         result["contrast"] = figures
@@ -154,10 +154,7 @@ def _contrast(
     scored = data.select(kept)
     if not pairs_of(scored):
         return None
-    answers: dict[str, Answers] = {
-        name: answers_of(system, texts_of(scored), progress) for name, system in systems.items()
-    }
-    outcomes = {name: given.outcomes for name, given in answers.items()}
+    outcomes = {name: scored_by(system, texts_of(scored), progress).outcomes for name, system in systems.items()}
     return {
         "files": contrast.files,
         "left_out_as_trained_on": sum(unit in spoilt for unit in units),

@@ -27,29 +27,38 @@ def probability_figures(
     units: Sequence[str],
     taxonomy: Taxonomy,
     *,
+    outcomes: NDArray[np.integer] | None = None,
     before: Probabilities | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Figures of probabilities, fit for JSON; docs/report.md describes them.
 
-    The confidence of an answer is the probability of its outcome, the most probable one. Everything is reported for
-    all answers, and curves also for those alone that say that the sentence touches the target.
+    Calibration is that of the most probable outcome. Risk and coverage are of what is answered, by the probability of
+    that; once for all answers, and once for those alone that say that the sentence touches the target.
 
     Args:
         probabilities: shape (sentences, targets, width).
         gold: shape (sentences, targets); what was not read is left out.
         units: the group of each sentence; intervals resample groups.
+        outcomes: what is answered, shape (sentences, targets), where it is not the most probable outcome.
         before: probabilities before they were calibrated, of the same shape.
     """
     resampling = Resampling.of(units, seed=seed, resamples=resamples)
+    answered = probabilities.argmax(axis=2) if outcomes is None else outcomes
+    confidence = np.take_along_axis(probabilities, answered[:, :, None], axis=2)[:, :, 0]
+
+    def curves(asked: Outcomes) -> dict[str, Any]:
+        """Of the answers to what is not NOT_READ, targets together."""
+        by_scope = {}
+        for name, scope in (("all", answered >= 0), ("touched", answered != 0)):
+            row, target = np.nonzero((asked != NOT_READ) & scope)
+            wrong = answered[row, target] != asked[row, target]
+            by_scope[name] = risk_coverage(wrong, confidence[row, target], resampling.rows(row))
+        return by_scope
+
     figures, sampled = _of_all(probabilities, gold, taxonomy, resampling)
-    overall = figures["overall"]
-    every, touched = (_pooled(probabilities, gold, only_touched) for only_touched in (False, True))
-    overall["risk_coverage"] = {
-        name: risk_coverage(given[0], given[1], resampling.rows(given[2]))
-        for name, given in (("all", every), ("touched", touched))
-    }
+    figures["overall"]["risk_coverage"] = curves(gold)
     if before is not None:
         figures["before"], earlier = _of_all(before, gold, taxonomy, resampling)
         figures["after_minus_before"] = {
@@ -58,11 +67,7 @@ def probability_figures(
     for t, target in enumerate(taxonomy):
         column = np.full_like(gold, NOT_READ)
         column[:, t] = gold[:, t]
-        figures["targets"][target.id]["risk_coverage"] = {
-            name: risk_coverage(wrong, confidence, resampling.rows(rows))
-            for name, only_touched in (("all", False), ("touched", True))
-            for wrong, confidence, rows in [_pooled(probabilities, column, only_touched)]
-        }
+        figures["targets"][target.id]["risk_coverage"] = curves(column)
     return figures
 
 
@@ -149,15 +154,6 @@ def brier_score(given: Floats, true: NDArray[np.integer], resampling: Resampling
     point, drawn = resampling.sums(np.stack([squared, np.ones(len(true))], axis=-1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return point[0] / point[1], drawn[:, 0] / drawn[:, 1]
-
-
-def _pooled(
-    probabilities: Probabilities, gold: Outcomes, only_touched: bool
-) -> tuple[NDArray[np.bool_], Floats, NDArray[np.intp]]:
-    """Wrong or not, confidence and sentence of every answer, targets together."""
-    answer, confidence = probabilities.argmax(axis=2), probabilities.max(axis=2)
-    row, target = np.nonzero((gold != NOT_READ) & ((answer != 0) | (not only_touched)))
-    return answer[row, target] != gold[row, target], confidence[row, target], row
 
 
 def risk_coverage(wrong: NDArray[np.bool_], confidence: Floats, resampling: Resampling) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from training.outcomes import Probabilities, Progress
 
 
 @dataclass(frozen=True)
-class Answers:
-    """
+class Scored:
+    """What a model says of sentences.
+
     Attributes:
         outcomes: shape (sentences, targets): what is answered.
         probabilities: shape (sentences, targets, width).
@@ -27,15 +28,11 @@ class Answers:
     probabilities: Probabilities
     before: Probabilities | None = None
 
-    def of(self, rows: Sequence[int]) -> Answers:
-        before = None if self.before is None else self.before[rows]
-        return Answers(self.outcomes[rows], self.probabilities[rows], before)
 
-
-def answers_of(model: Model, texts: Sequence[str], progress: Progress | None = None) -> Answers:
+def scored_by(model: Model, texts: Sequence[str], progress: Progress | None = None) -> Scored:
     """The one place that asks a model, for reports and comparisons alike."""
     probabilities = model.estimator.predict_proba(texts, progress)
-    return Answers(np.asarray(probabilities.argmax(axis=2), np.int64), probabilities)
+    return Scored(np.asarray(probabilities.argmax(axis=2), np.int64), probabilities)
 
 
 def unseen(models: Sequence[Model], data: Dataset) -> list[int]:
