@@ -33,10 +33,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A record with its text at hand."""
+    """A record with its text at hand; `kind` is what the corpus says of its document (news, official, …)."""
 
     record: Record
     text: str
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ def resolve(records: Iterable[Record], documents: dict[str, Document]) -> Resolu
     for record in records:
         text = find_text(record, documents)
         if text is not None:
-            sentences.append(Sentence(record, text))
+            about = documents[record.ref.doc].about if record.ref else {}
+            kind = about.get("kind")
+            sentences.append(Sentence(record, text, kind if isinstance(kind, str) else None))
         elif record.ref:
             missing[record.ref.doc] += 1
     return Resolution(tuple(sentences), missing)

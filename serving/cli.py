@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import serving.commands.adjudication
 import serving.commands.agreement
+import serving.commands.evaluation
 import serving.commands.exchange
 import serving.commands.label_quality
 import serving.commands.labelling
@@ -17,15 +18,19 @@ import serving.commands.training  # noqa: F401  # each module adds its commands
 from labels.errors import StanceError
 from serving.commands.console import app, err
 
+SEVERAL = ("--labels", "--models")
+"""Options that may be followed by several values."""
+
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """`--labels A B` as `--labels A --labels B`: the parser takes one value an option."""
     given: list[str] = []
-    in_labels = False
+    option: str | None = None
     for argument in arguments:
-        if in_labels and not argument.startswith("-") and given[-1] != "--labels":
-            given.append("--labels")
-        in_labels = argument == "--labels" or (in_labels and not argument.startswith("-"))
+        if option and not argument.startswith("-") and given[-1] != option:
+            given.append(option)
+        if argument.startswith("-"):
+            option = argument if argument in SEVERAL else None
         given.append(argument)
     return given
 

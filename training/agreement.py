@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from itertools import combinations
@@ -17,7 +16,7 @@ from labels.taxonomy import Target, Taxonomy
 from training.metrics import confusion, resampled, scores
 from training.outcomes import NOT_READ
 from training.reliability import agreement_of, alpha_of, cohens_kappa, coincidences, kappa_of, krippendorffs_alpha
-from training.summary import Figure
+from training.resampling import Figure, figure
 
 Readings = NDArray[np.int8]
 """Shape (annotators, sentences, targets): the outcome that each annotator gave, or NOT_READ."""
@@ -138,25 +137,17 @@ def _overall(sampled: Mapping[str, Sampled]) -> dict[str, Figure]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, which is what is wanted
         means = {
-            f"mean_{name}": _figure(*(np.nanmean(given, axis=-1) for given in sampled[name]))
+            f"mean_{name}": figure(*(np.nanmean(given, axis=-1) for given in sampled[name]))
             for name in ("kappa", "alpha")
             if name in sampled
         }
     together, side = sampled["together"], sampled["issue_side_f1"]
-    return {"agreement": _figure(*together), **means, "issue_side_f1": _figure(*side)}
+    return {"agreement": figure(*together), **means, "issue_side_f1": figure(*side)}
 
 
 def _of_target(sampled: Mapping[str, Sampled], t: int, target: Target) -> dict[str, Figure]:
     names = ["agreement", "kappa", "alpha", *(["alpha_ordinal"] if target.scope == "overall" else [])]
-    return {name: _figure(sampled[name][0][t], sampled[name][1][:, t]) for name in names if name in sampled}
-
-
-def _figure(value: Any, sample: Floats) -> Figure:
-    # Resamples in which a figure is undefined are left out, as in the other reports.
-    known = sample[~np.isnan(sample)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (math.nan, math.nan)
-    named = {"value": value, "low": low, "high": high}
-    return {name: None if math.isnan(number) else round(float(number), 4) for name, number in named.items()}
+    return {name: figure(sampled[name][0][t], sampled[name][1][:, t]) for name in names if name in sampled}
 
 
 def _counts(readings: Readings, width: int) -> list[list[int]]:

@@ -20,7 +20,9 @@ def to_dataset(sentences: Sequence[Sentence], taxonomy: Taxonomy) -> Dataset:
     """One row a sentence.
 
     Columns: `id`, `text`, `unit` (what must not be split), `part` (train, dev, test), `outcomes` (a number a
-    target, see `Outcomes`), `passes` (the first two annotators' outcomes, or empty), `source`, `date`, `holder`.
+    target, see `Outcomes`), `passes` (the first two annotators' outcomes, or empty), `source`, `date`, `holder`,
+    `kind` (of the document, as the corpus says), `doc`, `start`, `end` (where a stand-off record points, or null),
+    `note`.
     """
     records = [sentence.record for sentence in sentences]
     columns = {
@@ -31,12 +33,18 @@ def to_dataset(sentences: Sequence[Sentence], taxonomy: Taxonomy) -> Dataset:
         "source": [record.source for record in records],
         "date": [record.date for record in records],
         "holder": [record.holder for record in records],
+        "kind": [sentence.kind for sentence in sentences],
+        "doc": [record.ref and record.ref.doc for record in records],
+        "start": [record.ref and record.ref.start for record in records],
+        "end": [record.ref and record.ref.end for record in records],
+        "note": [record.note for record in records],
         "outcomes": [outcomes_of(record.labels, taxonomy) for record in records],
         "passes": [_passes(record, taxonomy) for record in records],
     }
     text = Value("string")
     features = Features(
-        dict.fromkeys(("id", "text", "unit", "part", "source", "date", "holder"), text)
+        dict.fromkeys(("id", "text", "unit", "part", "source", "date", "holder", "kind", "doc", "note"), text)
+        | dict.fromkeys(("start", "end"), Value("int64"))
         | {"outcomes": List(Value("int8")), "passes": List(List(Value("int8")))}
     )
     return Dataset.from_dict(columns, features=features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,105 +10,120 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.errors import StanceError
-from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, units_of
+from training.confident_errors import confident_errors
+from training.contrast import contrast_figures, pairs_of
+from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, units_of
+from training.floor import floor_of
 from training.metrics import Confusion, confusion
 from training.model_folder import Model
-from training.outcomes import Progress
-from training.recipes import FLOOR_RECIPE, load_recipe
+from training.outcomes import NOT_READ, Outcomes, Progress
+from training.probability_figures import probability_figures
+from training.recipes import FLOOR_RECIPE
+from training.scored import scored_by, unseen
+from training.slices import slice_figures
 from training.summary import difference, summary
-from training.train import LabelledData, new_estimator
-
-Predictions = NDArray[np.integer]
-"""Shape (sentences, targets): the most probable outcome of each."""
+from training.train import LabelledData, part_at_hand
 
 
-def evaluate(model: Model, data: LabelledData, split: str = "test", progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(
+    model: Model,
+    data: LabelledData,
+    split: str = "test",
+    *,
+    contrast: LabelledData | None = None,
+    learning_curve: Sequence[dict[str, Any]] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Score a model on one part of the data.
 
-    Sentences whose text or group the model was trained on are left out and counted. The floor is trained here, on
-    the part `train` of the same data. Two sets are reported: all sentences, and those that two annotators labelled
+    Sentences whose text or group the model was trained on are left out and counted. The floor is trained on the part
+    `train` of the same data. Two sets are reported: all sentences, and those that two annotators labelled
     independently; for the latter also how far these two agree, by the same figures (one taken as the other's
-    prediction), which no classifier trained on their labels can be expected to pass.
+    prediction), which no classifier trained on their labels can be expected to pass. Probabilities, slices and errors
+    are of all sentences.
+
+    Args:
+        contrast: sets of sentences that differ in one thing, see `training.contrast`.
+        learning_curve: see `training.learning_curve`; stands in the result as it is.
 
     Returns:
-        what `metrics.json` holds; docs/report.md describes it.
+        what `metrics.json` holds; docs/report.md describes it, training/metrics.schema.json checks it.
 
     Raises:
         StanceError: no sentence of the part is at hand, or the model was trained on all of them.
     """
-    part = data.part(split)
-    if len(part) == 0:
-        raise StanceError(
-            f"no sentence of the part '{split}' is at hand "
-            f"({data.missing.total()} records point into {len(data.missing)} documents that are not)",
-            hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
-        )
-    kept = _not_trained_on(model, part)
-    left_out = len(part) - len(kept)
+    whole = part_at_hand(data, split)
+    kept = unseen([model], whole)
     if not kept:
         raise StanceError(
-            f"the model was trained on all {len(part)} sentences of the part '{split}' or on their groups",
+            f"the model was trained on all {len(whole)} sentences of the part '{split}' or on their groups",
             hint="Evaluate on sentences that it has not seen.",
         )
-    part = part.select(kept)
-    training = data.part("train")
-    gold, units = outcome_matrix(part, model.taxonomy), units_of(part)
-    predicted = {"model": model.answers(texts_of(part), progress).outcomes}
-    if model.recipe.name != FLOOR_RECIPE and len(training):
-        floor = new_estimator(load_recipe(FLOOR_RECIPE), model.taxonomy).fit(training, progress)
-        predicted["floor"] = _predict(floor.predict_proba(texts_of(part)))
-    twice = [i for i, passes in enumerate(part["passes"]) if len(passes) == 2]
-    sets = {"all": _compare(gold, predicted, units, list(range(len(part))), model)}
-    if twice:
-        sets["twice"] = _compare(gold, predicted, units, twice, model)
-        sets["twice"]["agreement"] = _agreement(part.select(twice), model)
-    return {
-        "model": {
-            "version": model.version,
-            "recipe": model.recipe.model_dump(),
-            "data": model.data,
-            "estimator": {k: v for k, v in model.estimator.settings()["features"].items() if k != "vocabulary"},
-            "heads": model.estimator.settings()["heads"],
-        },
-        **model.taxonomy.as_dict(),
+    part, training = whole.select(kept), data.part("train")
+    taxonomy, seed = model.taxonomy, model.recipe.seed
+    gold, units = outcome_matrix(part, taxonomy), units_of(part)
+    given = scored_by(model, texts_of(part), progress)
+    with_floor = model.recipe.name != FLOOR_RECIPE and len(training) > 0
+    floor = floor_of(data, progress) if with_floor else None
+    outcomes = {"model": given.outcomes}
+    if floor:
+        outcomes["floor"] = scored_by(floor, texts_of(part)).outcomes
+    result = {
+        "model": _about(model),
+        **taxonomy.as_dict(),
         "split": split,
         "data": {
             "fingerprint": fingerprint(part),
             "files": data.files,
-            "left_out_as_trained_on": left_out,
+            "left_out_as_trained_on": len(whole) - len(kept),
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
             "floor_trained_on_the_same": fingerprint(training) == model.data["fingerprint"],
-            "classes": class_counts(gold, model.taxonomy),
+            "classes": class_counts(gold, taxonomy),
         },
-        "sets": sets,
+        "sets": _sets(part, gold, outcomes, model),
+        "probabilities": probability_figures(
+            given.probabilities, gold, units, taxonomy, outcomes=given.outcomes, before=given.before, seed=seed
+        ),
+        "slices": slice_figures(part, gold, given.outcomes, taxonomy, seed=seed),
+        "confident_errors": confident_errors(part, gold, given, taxonomy),
+    }
+    if contrast and (figures := _contrast(model, floor, contrast, progress)):
+        result["contrast"] = figures
+    if learning_curve:
+        result["learning_curve"] = list(learning_curve)
+    return result
+
+
+def _about(model: Model) -> dict[str, Any]:
+    settings = model.estimator.settings()
+    return {
+        "version": model.version,
+        "recipe": model.recipe.model_dump(),
+        "data": model.data,
+        "estimator": {k: v for k, v in settings["features"].items() if k != "vocabulary"},
+        "chosen": {name: value for name, value in settings.items() if name != "features"},
     }
 
 
-def _predict(probabilities: NDArray[np.float64]) -> Predictions:
-    return np.asarray(probabilities.argmax(axis=2))
-
-
-def _not_trained_on(model: Model, part: Dataset) -> list[int]:
-    """Indices of the sentences whose text and group the model has not seen."""
-    seen = set(model.trained_on["sentences"].tolist()), set(model.trained_on["groups"].tolist())
-    return [
-        i
-        for i, row in enumerate(zip(texts_of(part), units_of(part), strict=True))
-        if not any(int(marks([value])[0]) in known for value, known in zip(row, seen, strict=True))
-    ]
+def _sets(
+    part: Dataset, gold: Outcomes, outcomes: dict[str, NDArray[np.int64]], model: Model
+) -> dict[str, dict[str, Any]]:
+    units = units_of(part)
+    sets = {"all": _compare(gold, outcomes, units, list(range(len(part))), model)}
+    twice = [i for i, passes in enumerate(part["passes"]) if len(passes) == 2]
+    if twice:
+        sets["twice"] = _compare(gold, outcomes, units, twice, model)
+        sets["twice"]["agreement"] = _agreement(part.select(twice), model)
+    return sets
 
 
 def _compare(
-    gold: NDArray[np.int8],
-    predicted: dict[str, Predictions],
-    units: list[str],
-    rows: list[int],
-    model: Model,
+    gold: Outcomes, outcomes: dict[str, NDArray[np.int64]], units: list[str], rows: list[int], model: Model
 ) -> dict[str, Any]:
     taxonomy, seed = model.taxonomy, model.recipe.seed
     tables: dict[str, Confusion] = {
         name: confusion(gold[rows], given[rows], [units[i] for i in rows], taxonomy.width)
-        for name, given in predicted.items()
+        for name, given in outcomes.items()
     }
     result: dict[str, Any] = {
         "sentences": len(rows),
@@ -122,3 +138,25 @@ def _agreement(part: Dataset, model: Model) -> dict[str, Any]:
     passes = np.array(part["passes"], np.int8)
     table = confusion(passes[:, 0], passes[:, 1], units_of(part), model.taxonomy.width)
     return summary(table, model.taxonomy, seed=model.recipe.seed)
+
+
+def _contrast(
+    model: Model, floor: Model | None, contrast: LabelledData, progress: Progress | None
+) -> dict[str, Any] | None:
+    """None where no set is left that can be scored: of other targets, or trained on."""
+    systems = {"model": model, **({"floor": floor} if floor else {})}
+    data, taxonomy = contrast.dataset, model.taxonomy
+    fresh, units = set(unseen(list(systems.values()), data)), units_of(data)
+    # A set of which one sentence was trained on says nothing about the others either.
+    spoilt = {unit for row, unit in enumerate(units) if row not in fresh}
+    read = (outcome_matrix(data, taxonomy) != NOT_READ).any(axis=1).tolist()
+    kept = [row for row, unit in enumerate(units) if unit not in spoilt and read[row]]
+    scored = data.select(kept)
+    if not pairs_of(scored):
+        return None
+    outcomes = {name: scored_by(system, texts_of(scored), progress).outcomes for name, system in systems.items()}
+    return {
+        "files": contrast.files,
+        "left_out_as_trained_on": sum(unit in spoilt for unit in units),
+        **contrast_figures(scored, outcomes, taxonomy, seed=model.recipe.seed),
+    }

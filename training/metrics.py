@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
 from training.outcomes import NOT_READ, Outcomes
+from training.resampling import RESAMPLES, draws
 
 Confusion = NDArray[np.int64]
 """Shape (groups, targets, width, width): counts of gold × predicted outcome."""
@@ -96,11 +97,8 @@ class Interval:
     high: Scores
 
 
-def bootstrap(table: Confusion, taxonomy: Taxonomy, *, resamples: int = 1000, seed: int = 0) -> Interval:
-    """Percentile intervals from resampling whole groups with replacement (Efron & Tibshirani 1993, ch. 13).
-
-    Sentences of one document resemble each other; resampling them one by one would make the intervals too narrow.
-    """
+def bootstrap(table: Confusion, taxonomy: Taxonomy, *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """Percentile intervals from resampling whole groups, see `training.resampling.draws`."""
     drawn = resampled(table, resamples=resamples, seed=seed)
     sampled = scores(drawn, taxonomy)
     with warnings.catch_warnings():
@@ -115,7 +113,5 @@ def bootstrap(table: Confusion, taxonomy: Taxonomy, *, resamples: int = 1000, se
 def resampled(table: NDArray[Any], *, resamples: int, seed: int) -> NDArray[Any]:
     """Sums of the tables of resampled groups: shape (groups, …) becomes (resamples, …)."""
     groups = len(table)
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=resamples)
-    flat: NDArray[Any] = drawn @ table.reshape(groups, -1)
+    flat: NDArray[Any] = draws(groups, resamples=resamples, seed=seed) @ table.reshape(groups, -1)
     return flat.reshape(resamples, *table.shape[1:])

@@ -8,6 +8,12 @@ from typing import Any
 
 import jinja2
 
+OVERALL_TITLES = {
+    "mean_macro_f1": "Mean macro-F1 over targets",
+    "issue_pole_f1": "Mean F_avg over issues",
+    "issue_side_f1": "(issue, side) micro-F1",
+}
+
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -17,14 +23,14 @@ TEMPLATES = jinja2.Environment(
 )
 
 
-def interval(figure: Mapping[str, float | None]) -> str:
+def interval(figure: Mapping[str, float | None], digits: int = 2) -> str:
     """A figure with its 95% interval, or a dash where it is undefined."""
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None:
         return "–"
     if low is None or high is None:
-        return f"{value:z.2f}"
-    return f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
+        return f"{value:z.{digits}f}"
+    return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 TEMPLATES.filters["interval"] = interval

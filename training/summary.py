@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from labels.taxonomy import Taxonomy
 from training.metrics import Confusion, Interval, Scores, bootstrap, resampled, scores
-
-Figure = Mapping[str, float | None]
-"""`value`, and `low` and `high` of the 95% interval; None where undefined."""
+from training.resampling import RESAMPLES, Figure, figure, number
 
 OVERALL = ("mean_macro_f1", "issue_pole_f1", "issue_side_f1")
 
 
-def _number(value: Any) -> float | None:
-    return None if math.isnan(value) else round(float(value), 4)
-
-
 def _figure(point: Scores, interval: Interval, name: str, *index: int) -> Figure:
     return {
-        "value": _number(getattr(point, name)[index]),
-        "low": _number(getattr(interval.low, name)[index]),
-        "high": _number(getattr(interval.high, name)[index]),
+        "value": number(getattr(point, name)[index]),
+        "low": number(getattr(interval.low, name)[index]),
+        "high": number(getattr(interval.high, name)[index]),
     }
 
 
@@ -58,18 +48,25 @@ def summary(table: Confusion, taxonomy: Taxonomy, *, seed: int = 0) -> dict[str,
 
 
 def difference(first: Confusion, second: Confusion, taxonomy: Taxonomy, *, seed: int = 0) -> dict[str, Figure]:
-    """First minus second, with the interval of the paired bootstrap: both on the same resampled groups."""
+    """First minus second over all targets, with the interval of the paired bootstrap: both on the same groups."""
+    overall: dict[str, Figure] = differences(first, second, taxonomy, seed=seed)["overall"]
+    return overall
+
+
+def differences(first: Confusion, second: Confusion, taxonomy: Taxonomy, *, seed: int = 0) -> dict[str, Any]:
+    """As `difference`, under `overall`; and macro-F1 and F_avg of each target under `targets`."""
     if first.shape != second.shape:
         raise ValueError("both must be of the same groups and targets")
     point_1, point_2 = scores(first.sum(axis=0), taxonomy), scores(second.sum(axis=0), taxonomy)
-    drawn_1, drawn_2 = (scores(resampled(table, resamples=1000, seed=seed), taxonomy) for table in (first, second))
-    figures: dict[str, Figure] = {}
-    for name in OVERALL:
-        drawn = getattr(drawn_1, name) - getattr(drawn_2, name)
-        low, high = np.nanpercentile(drawn, [2.5, 97.5]) if not np.isnan(drawn).all() else (np.nan, np.nan)
-        figures[name] = {
-            "value": _number(getattr(point_1, name) - getattr(point_2, name)),
-            "low": _number(low),
-            "high": _number(high),
-        }
-    return figures
+    drawn_1, drawn_2 = (scores(resampled(given, resamples=RESAMPLES, seed=seed), taxonomy) for given in (first, second))
+
+    def minus(name: str, *index: int) -> Figure:
+        drawn = (getattr(drawn_1, name) - getattr(drawn_2, name))[(slice(None), *index)]
+        return figure(getattr(point_1, name)[index] - getattr(point_2, name)[index], drawn)
+
+    return {
+        "overall": {name: minus(name) for name in OVERALL},
+        "targets": {
+            target.id: {name: minus(name, t) for name in ("macro_f1", "pole_f1")} for t, target in enumerate(taxonomy)
+        },
+    }

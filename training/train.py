@@ -88,6 +88,21 @@ def sentences_to_teach(data: LabelledData, labels: Sequence[Path], corpus: Path 
     return {sentence.text: sentence.record.unit for sentence in pool} | unit_of
 
 
+def part_at_hand(data: LabelledData, name: str) -> Dataset:
+    """The rows of one part, to be scored.
+
+    Raises:
+        StanceError: there are none.
+    """
+    part = data.part(name)
+    if len(part) == 0:
+        raise StanceError(
+            f"no sentence of the part '{name}' is at hand ({_missing(data)})",
+            hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
+        )
+    return part
+
+
 def new_estimator(recipe: Recipe, taxonomy: Taxonomy, help_from: HelpFrom | None = None) -> Estimator:
     """The untrained classifier that a recipe describes.
 

@@ -1,4 +1,4 @@
-"""`stance train` and `evaluate`."""
+"""`stance train`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from labels.records import default_label_files
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
@@ -15,7 +14,6 @@ from serving.commands.console import (
     Corpus,
     Json,
     Labels,
-    ModelFolder,
     SkipUnknown,
     Targets,
     app,
@@ -24,6 +22,7 @@ from serving.commands.console import (
     print_json,
     progress,
 )
+from serving.commands.evaluation import figures_table
 
 
 @app.command()
@@ -91,7 +90,7 @@ def train(
         return
     out.print(f"wrote {out_dir}: {model.version}, {model.data['sentences']} sentences, {model.data['groups']} groups")
     if "targets" in model.metrics:
-        out.print(_figures(f"Held-out figures ({model.metrics['method']})", model.metrics))
+        out.print(figures_table(f"Held-out figures ({model.metrics['method']})", model.metrics))
 
 
 def _share(value: float, option: str) -> float:
@@ -110,60 +109,3 @@ def _note_never_sure(answers: Mapping[str, Any]) -> None:
         poles = figures["decision"].get("poles", {})
         if never := [pole for pole, of in poles.items() if of["threshold"] is None]:
             err.print(f"note: {target_id}: {' and '.join(never)} cannot be answered at that precision.", markup=False)
-
-
-@app.command()
-def evaluate(
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for report.html, metrics.json and model-card.md.")],
-    model: ModelFolder = None,
-    labels: Labels = None,
-    corpus: Corpus = None,
-    split: Annotated[str, typer.Option(help="Part of the data to score: test or dev.")] = "test",
-    as_json: Json = False,
-) -> None:
-    """Score a model on sentences that it was not trained on, and write a report."""
-    from training.evaluation import evaluate
-    from training.model_folder import load_model
-    from training.report import write_report
-    from training.train import read_labelled
-
-    trained = load_model(model)
-    files = tuple(labels or default_label_files())
-    data = read_labelled(files, trained.taxonomy, corpus, skip_unknown_targets=True)
-    with progress() as report:
-        metrics = evaluate(trained, data, split, report)
-    written = write_report(metrics, out_dir)
-    if as_json:
-        print_json(metrics)
-        return
-    for path in written:
-        out.print(f"wrote {path}")
-    for name, figures in metrics["sets"].items():
-        title = f"{'Twice-labelled' if name == 'twice' else 'All'} {split} sentences: {figures['sentences']}"
-        out.print(_figures(title, figures["model"], figures.get("floor"), figures.get("agreement")))
-
-
-def _figures(
-    title: str,
-    model: Mapping[str, Any],
-    floor: Mapping[str, Any] | None = None,
-    agreement: Mapping[str, Any] | None = None,
-) -> Table:
-    from training.pages import interval
-
-    table = Table(title=title, title_justify="left", box=None)
-    columns = [("model", model), ("floor", floor), ("agreement", agreement)]
-    table.add_column("target")
-    for name, given in columns:
-        if given:
-            table.add_column(f"{name}: macro-F1", justify="right")
-            table.add_column("F_avg", justify="right")
-    for target_id in model["targets"]:
-        cells = [
-            interval(given["targets"][target_id][figure])
-            for _, given in columns
-            if given
-            for figure in ("macro_f1", "pole_f1")
-        ]
-        table.add_row(target_id, *cells)
-    return table
