@@ -17,7 +17,7 @@ from training.floor import floor_of
 from training.metrics import Confusion, confusion
 from training.model_folder import Model
 from training.outcomes import NOT_READ, Outcomes, Progress
-from training.probability_figures import probability_figures
+from training.probability_figures import abstention_figures, probability_figures
 from training.recipes import FLOOR_RECIPE
 from training.scored import scored_by, unseen
 from training.slices import slice_figures
@@ -84,6 +84,7 @@ def evaluate(
         "probabilities": probability_figures(
             given.probabilities, gold, units, taxonomy, outcomes=given.outcomes, before=given.before, seed=seed
         ),
+        "abstention": abstention_figures(given.outcomes, given.abstained, gold, units, taxonomy, seed=seed),
         "slices": slice_figures(part, gold, given.outcomes, taxonomy, seed=seed),
         "confident_errors": confident_errors(part, gold, given, taxonomy),
     }

@@ -71,6 +71,39 @@ def probability_figures(
     return figures
 
 
+def abstention_figures(
+    outcomes: NDArray[np.integer],
+    abstained: NDArray[np.bool_],
+    gold: Outcomes,
+    units: Sequence[str],
+    taxonomy: Taxonomy,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Of each target and kind of answer: how many there are, how many are sure enough, and which share of these is wrong.
+
+    Args:
+        outcomes: what is answered, shape (sentences, targets).
+        abstained: which of it is marked as not sure enough, of the same shape.
+        gold: what was labelled; what was not read is left out.
+        units: the group of each sentence.
+    """
+    resampling = Resampling.of(units, seed=seed)
+    figures: dict[str, Any] = {}
+    for t, target in enumerate(taxonomy):
+        read, touched = gold[:, t] != NOT_READ, outcomes[:, t] != 0
+        figures[target.id] = {}
+        for kind, asked in (("unrelated", read & ~touched), ("touched", read & touched)):
+            sure = np.flatnonzero(asked & ~abstained[:, t])
+            wrong = outcomes[sure, t] != gold[sure, t]
+            figures[target.id][kind] = {
+                "answers": int(asked.sum()),
+                "sure": len(sure),
+                "wrong": resampling.rows(sure).ratio(wrong, np.ones(len(sure))),
+            }
+    return figures
+
+
 def _of_all(
     probabilities: Probabilities, gold: Outcomes, taxonomy: Taxonomy, resampling: Resampling
 ) -> tuple[dict[str, Any], dict[str, Sampled]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,6 +147,7 @@ def train(
             f"no training sentence is at hand ({_missing(data)})",
             hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
         )
+    began = time.monotonic()
     estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
     outcomes = outcome_matrix(part, taxonomy)
     fitted = fit_rules(estimator.held_out_proba(), outcomes, units_of(part), taxonomy, recipe)
@@ -160,6 +163,7 @@ def train(
             "groups": len(set(units_of(part))),
             "classes": class_counts(outcomes, taxonomy),
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
+            "training": {"seconds": round(time.monotonic() - began), "cores": os.cpu_count()},
         },
         trained_on={"sentences": marks(texts_of(part)), "groups": marks(units_of(part))},
         metrics=_cross_validated(fitted, outcomes, units_of(part), taxonomy, recipe),

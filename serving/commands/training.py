@@ -75,8 +75,8 @@ def train(
             "that they point into (`stance labels resolve` lists them)."
         )
     with progress() as report:
-        asked = sentences_to_teach(data, files, corpus) if teacher else {}
-        built_on = help_from(teacher or [], asked, start, report)
+        unit_of = sentences_to_teach(data, files, corpus) if teacher else {}
+        built_on = help_from(teacher or [], unit_of, start, report)
         model = save_model(train(data, chosen, report, built_on), out_dir)
     counts = model.data["classes"]
     for target_id, classes in counts.items():
