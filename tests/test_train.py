@@ -126,7 +126,7 @@ def test_what_serving_lacks_is_named(meals: Path, tmp_path: Path) -> None:
     [
         ("seed: many", "seed"),
         ("fold: 3", "fold"),
-        ("encoder: minilm", "frozen-encoder"),
+        ("encoder: minilm", "field 'encoder'"),
         ("heads: {c: [-1], balance: [0]}", "heads.c.0"),
         ("decision: {objective: precision}", "'precision'"),
         ("decision: {objective: f1, precision: 0.8}", "'precision'"),
