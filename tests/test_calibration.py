@@ -314,3 +314,22 @@ def test_the_shipped_model_answers_for_its_own_taxonomy() -> None:
         for kind in ("unrelated", "touched"):
             found = of["abstention"][kind]
             assert found["threshold"] is None or found["wrong"] <= found["bound"] <= of["abstention"]["error_rate"]
+
+
+def test_another_error_rate_needs_no_training(meals_model: Path, tmp_path: Path) -> None:
+    done = run_stance("decide", "--model", meals_model, "--out", tmp_path / "same", "--json")
+    assert done.returncode == 0, done.stderr
+    before = load_model(meals_model)
+    assert json.loads(done.stdout)["version"] == before.version, "the same rules are fitted on what the model keeps"
+    done = run_stance("decide", "--model", meals_model, "--error-rate", "0.001", "--out", tmp_path / "strict")
+    assert done.returncode == 0, done.stderr
+    strict = load_model(tmp_path / "strict")
+    assert strict.recipe.abstention.error_rate == 0.001
+    assert strict.version != before.version
+    texts = [row["text"] for row in meals_records()]
+    answers, others = strict.answers(texts), before.answers(texts)
+    assert (answers.outcomes == others.outcomes).all()
+    assert (answers.abstained | ~others.abstained).all(), "a stricter rate never makes an unsure answer sure"
+    done = run_stance("decide", "--model", meals_model, "--precision", "2", "--out", tmp_path / "no")
+    assert done.returncode == 2
+    assert not (tmp_path / "no").exists()

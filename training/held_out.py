@@ -1,17 +1,65 @@
-"""Holding out groups: which sentences are scored by a classifier that did not see their group."""
+"""Holding out groups: which sentences are scored by a classifier that did not see their group, and what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
+from training.outcomes import Outcomes, Probabilities
+
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Rows to train on, rows that are held out."""
 
 CROSS_FIT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a classifier says of training sentences whose group it had not seen: answers are decided on them.
+
+    Attributes:
+        probabilities: not calibrated; shape (sentences, targets, width).
+        outcomes: what was labelled, shape (sentences, targets).
+        groups: a number for the group of each.
+    """
+
+    probabilities: NDArray[np.float32]
+    outcomes: Outcomes
+    groups: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, given: Probabilities | None, outcomes: Outcomes, units: Sequence[str]) -> Self:
+        """Of the sentences that were held out.
+
+        Args:
+            given: NaN in rows of sentences that were not; None where none was.
+            outcomes: of all sentences.
+            units: of all sentences.
+        """
+        if given is None:
+            given = np.full((len(outcomes), outcomes.shape[1], 1), np.nan)
+        rows = np.flatnonzero(~np.isnan(given[:, 0, 0]))
+        groups = np.unique(np.asarray(units), return_inverse=True)[1]
+        return cls(given[rows].astype(np.float32), outcomes[rows], groups[rows].astype(np.int32))
+
+    @property
+    def units(self) -> list[str]:
+        """The groups as names."""
+        return [str(group) for group in self.groups.tolist()]
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """All of it by name."""
+        return {"probabilities": self.probabilities, "outcomes": self.outcomes, "groups": self.groups}
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Self:
+        """What `tensors` gave."""
+        return cls(tensors["probabilities"], tensors["outcomes"], tensors["groups"])  # type: ignore[arg-type]
 
 
 def folds_of(units: Sequence[str], eligible: NDArray[np.bool_], folds: int, seed: int) -> list[Fold]:

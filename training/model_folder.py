@@ -1,8 +1,9 @@
 """Model folders: a trained classifier on disk, without pickle, checked by hash when it is loaded.
 
 `model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `decision.json` (calibration, how
-labels are decided, when it abstains), `trained_on.safetensors` (marks of the training sentences and groups, so that
-nobody is scored on what they were trained on) and `metrics.json` (cross-validated figures of the training part).
+labels are decided, when it abstains), `held_out.safetensors` (what that was fitted on), `trained_on.safetensors` (marks
+of the training sentences and groups, so that nobody is scored on what they were trained on) and `metrics.json` (figures
+on sentences of the training part that were held out).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
 from training.fine_tuned import restored_fine_tuned
+from training.held_out import HeldOut
 from training.linear import restored_linear
 from training.outcomes import Progress
 from training.recipes import Recipe, TunedRecipe, parse_recipe
@@ -50,6 +52,7 @@ class Model:
     Attributes:
         estimator: gives probabilities, not calibrated.
         rules: make answers of them.
+        held_out: what the rules were fitted on.
         taxonomy: its targets.
         recipe: how it was trained.
         data: what it was trained on: fingerprint, counts by class and by file, what was missing.
@@ -60,6 +63,7 @@ class Model:
 
     estimator: Estimator
     rules: Rules
+    held_out: HeldOut
     taxonomy: Taxonomy
     recipe: Recipe
     data: Mapping[str, Any]
@@ -93,6 +97,9 @@ def save_model(model: Model, folder: Path) -> Model:
             {k: np.ascontiguousarray(v) for k, v in model.estimator.tensors().items()}
         ),
         "decision.json": _json(model.rules.as_dict(model.taxonomy), indent=None),
+        "held_out.safetensors": save_safetensors(
+            {k: np.ascontiguousarray(v) for k, v in model.held_out.tensors().items()}
+        ),
         "trained_on.safetensors": save_safetensors(dict(model.trained_on)),
         "metrics.json": _json(model.metrics),
     }
@@ -184,6 +191,7 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         return Model(
             estimator=estimator,
             rules=rules_from(json.loads(contents["decision.json"]), taxonomy),
+            held_out=HeldOut.restored(load_safetensors(contents["held_out.safetensors"])),
             taxonomy=taxonomy,
             recipe=recipe,
             data=about["data"],

@@ -7,10 +7,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from labels.corpus import load_corpus, resolve
@@ -18,15 +19,16 @@ from labels.errors import StanceError
 from labels.pool import CORPUS, read_pool
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
-from training.answers import Fitted, fit_rules
+from training.answers import Fitted, Rules, fit_rules
 from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
 from training.fine_tuned import FineTunedClassifier
+from training.held_out import HeldOut
 from training.help_from import HelpFrom
 from training.linear import new_linear
 from training.metrics import confusion
 from training.model_folder import Model
-from training.outcomes import NOT_READ, Outcomes, Progress
+from training.outcomes import Progress
 from training.recipes import Recipe, TunedRecipe
 from training.summary import summary
 
@@ -149,44 +151,48 @@ def train(
         )
     began = time.monotonic()
     estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
-    outcomes = outcome_matrix(part, taxonomy)
-    fitted = fit_rules(estimator.held_out_proba(), outcomes, units_of(part), taxonomy, recipe)
-    return Model(
+    outcomes, units = outcome_matrix(part, taxonomy), units_of(part)
+    trained = Model(
         estimator=estimator,
-        rules=fitted.rules,
+        rules=Rules(()),
+        held_out=HeldOut.of(estimator.held_out_proba(), outcomes, units),
         taxonomy=taxonomy,
         recipe=recipe,
         data={
             "fingerprint": fingerprint(part),
             "files": data.files,
             "sentences": len(part),
-            "groups": len(set(units_of(part))),
+            "groups": len(set(units)),
             "classes": class_counts(outcomes, taxonomy),
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
             "training": {"seconds": round(time.monotonic() - began), "cores": os.cpu_count()},
         },
-        trained_on={"sentences": marks(texts_of(part)), "groups": marks(units_of(part))},
-        metrics=_cross_validated(fitted, outcomes, units_of(part), taxonomy, recipe),
+        trained_on={"sentences": marks(texts_of(part)), "groups": marks(units)},
+        metrics={},
     )
+    return decided(trained)
+
+
+def decided(model: Model) -> Model:
+    """The model with the rules that its recipe asks for, fitted on what it held out, and their figures."""
+    taxonomy, recipe, held = model.taxonomy, model.recipe, model.held_out
+    fitted = fit_rules(held.probabilities.astype(np.float64), held.outcomes, held.units, taxonomy, recipe)
+    return replace(model, rules=fitted.rules, metrics=_held_out_figures(fitted, held, taxonomy, recipe))
 
 
 def _missing(data: LabelledData) -> str:
     return f"{data.missing.total()} records point into {len(data.missing)} documents that are not"
 
 
-def _cross_validated(
-    fitted: Fitted, outcomes: Outcomes, units: Sequence[str], taxonomy: Taxonomy, recipe: Recipe
-) -> dict[str, Any]:
-    held_out = (fitted.labels != NOT_READ).any(axis=1)
-    if not held_out.any():
+def _held_out_figures(fitted: Fitted, held: HeldOut, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:
+    if not len(held.outcomes):
         return {"method": "none: too few groups to hold any out", "answers": fitted.figures}
-    known = [unit for unit, held in zip(units, held_out, strict=True) if held]
-    table = confusion(outcomes[held_out], fitted.labels[held_out], known, taxonomy.width)
+    table = confusion(held.outcomes, fitted.labels, held.units, taxonomy.width)
     made = min(recipe.held_out_folds, recipe.folds) if isinstance(recipe, TunedRecipe) else recipe.folds
     return {
         "method": f"groups of the training part held out, {made} of {recipe.folds} folds; settings were chosen on the "
         "same folds, so these figures flatter a little",
-        "sentences": int(held_out.sum()),
+        "sentences": len(held.outcomes),
         **summary(table, taxonomy, seed=recipe.seed),
         "answers": fitted.figures,
     }

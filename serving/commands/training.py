@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from serving.commands.console import (
     Corpus,
     Json,
     Labels,
+    ModelFolder,
     SkipUnknown,
     Targets,
     app,
@@ -23,6 +25,26 @@ from serving.commands.console import (
     progress,
 )
 from serving.commands.evaluation import figures_table
+
+if TYPE_CHECKING:
+    from training.model_folder import Model
+    from training.recipes import Recipe
+
+
+Precision = Annotated[
+    float | None,
+    typer.Option(
+        help="Answer a pole only where at least this share of such answers is right, between 0 and 1. "
+        "Default: as the recipe says."
+    ),
+]
+ErrorRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Mark answers as not sure enough, so that at most this share of the others is wrong, between 0 and 1. "
+        "Default: as the recipe says."
+    ),
+]
 
 
 @app.command()
@@ -37,36 +59,18 @@ def train(
         typer.Option(help="Model folder to learn from beside the labels; may be repeated."),
     ] = None,
     start: Annotated[Path | None, typer.Option(help="Fine-tuned model folder to begin with.")] = None,
-    precision: Annotated[
-        float | None,
-        typer.Option(
-            help="Answer a pole only where at least this share of such answers is right, between 0 and 1. "
-            "Default: as the recipe says."
-        ),
-    ] = None,
-    error_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Mark answers as not sure enough, so that at most this share of the others is wrong, between 0 and 1. "
-            "Default: as the recipe says."
-        ),
-    ] = None,
+    precision: Precision = None,
+    error_rate: ErrorRate = None,
     skip_unknown_targets: SkipUnknown = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier on the training part of label files and write a model folder."""
     from training.help_from import help_from
     from training.model_folder import save_model
-    from training.recipes import AbstentionSettings, DecisionSettings, load_recipe
+    from training.recipes import load_recipe
     from training.train import read_labelled, sentences_to_teach, train
 
-    chosen = load_recipe(recipe)
-    if precision is not None:
-        asked = DecisionSettings(objective="precision", precision=_share(precision, "--precision"))
-        chosen = chosen.model_copy(update={"decision": asked})
-    if error_rate is not None:
-        stated = AbstentionSettings(error_rate=_share(error_rate, "--error-rate"))
-        chosen = chosen.model_copy(update={"abstention": stated})
+    chosen = _asking(load_recipe(recipe), precision, error_rate)
     files = tuple(labels or default_label_files())
     data = read_labelled(files, load_taxonomy(targets), corpus, skip_unknown_targets=skip_unknown_targets)
     if data.missing:
@@ -84,6 +88,39 @@ def train(
             err.print(
                 f"note: {target_id}: no training sentence is {' or '.join(never)}, so none will ever be answered."
             )
+    _say_what_was_written(model, out_dir, as_json)
+
+
+@app.command()
+def decide(
+    out_dir: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
+    model: ModelFolder = None,
+    precision: Precision = None,
+    error_rate: ErrorRate = None,
+    as_json: Json = False,
+) -> None:
+    """Make the same model answer for another precision or error rate, without training it again."""
+    from training.model_folder import load_model, save_model
+    from training.train import decided
+
+    known = load_model(model)
+    changed = replace(known, recipe=_asking(known.recipe, precision, error_rate))
+    _say_what_was_written(save_model(decided(changed), out_dir), out_dir, as_json)
+
+
+def _asking(recipe: Recipe, precision: float | None, error_rate: float | None) -> Recipe:
+    from training.recipes import AbstentionSettings, DecisionSettings
+
+    if precision is not None:
+        asked = DecisionSettings(objective="precision", precision=_share(precision, "--precision"))
+        recipe = recipe.model_copy(update={"decision": asked})
+    if error_rate is not None:
+        stated = AbstentionSettings(error_rate=_share(error_rate, "--error-rate"))
+        recipe = recipe.model_copy(update={"abstention": stated})
+    return recipe
+
+
+def _say_what_was_written(model: Model, out_dir: Path, as_json: bool) -> None:
     _note_never_sure(model.metrics["answers"])
     if as_json:
         print_json({"version": model.version, "out": str(out_dir), "data": model.data, "metrics": model.metrics})
