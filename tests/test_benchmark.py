@@ -203,3 +203,23 @@ def test_what_was_trained_on_is_not_scored(bench: Path, meals_model: Path) -> No
     done = run_stance("benchmark", "score", "--models", bench / "good", meals_model, *labels)
     assert done.returncode == 1
     assert "different targets" in done.stderr
+
+
+def test_recipes_on_sentences_that_were_held_out_in_turn(bench: Path, tmp_path: Path) -> None:
+    mild = tmp_path / "mild.yaml"
+    mild.write_text("name: mild\ntitle: Mild\nfamily: tfidf\nfolds: 3\nheads: {c: [0.02], balance: [0]}\n")
+    data = ["--labels", bench / "data" / "labels.jsonl", "--targets", bench / "data" / "targets.yaml"]
+    done = run_stance("benchmark", "cross-validate", "--recipe", "floor", "--recipe", mild, *data, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["split"], figures["sentences"]) == ("train", 60)
+    floor, other = figures["models"]
+    # The same that a training by the recipe holds out: `unrelated`, favor, against are its outcomes.
+    held_out = json.loads((bench / "good" / "metrics.json").read_text())["targets"].values()
+    tables = [target["confusion"] for target in held_out]
+    counts = [[sum(table[g][a] for table in tables) for a in range(3)] for g in range(3)]
+    f1 = [2 * counts[k][k] / (sum(counts[k]) + sum(row[k] for row in counts)) for k in (1, 2)]
+    assert floor["pooled_pole_f1"]["value"] == pytest.approx(sum(f1) / 2, abs=1e-4)
+    change = other["pooled_pole_f1"]["value"] - floor["pooled_pole_f1"]["value"]
+    assert other["minus_first"]["value"] == pytest.approx(change, abs=2e-4)
+    assert "minus_first" not in floor

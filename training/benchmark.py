@@ -6,15 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
+from training.answers import fit_rules
 from training.comparison import common_part
 from training.dataset import outcome_matrix, texts_of, units_of
+from training.help_from import HelpFrom
 from training.metrics import Confusion, confusion, resampled, scores
 from training.model_folder import Model
-from training.outcomes import Progress
+from training.outcomes import NOT_READ, Outcomes, Progress
+from training.recipes import Recipe, TunedRecipe
 from training.resampling import RESAMPLES, figure
 from training.scored import scored_by
-from training.train import LabelledData
+from training.train import LabelledData, new_estimator
 
 
 def benchmark(
@@ -53,6 +59,43 @@ def benchmark(
         "groups": len(tables[0]),
         "left_out_as_trained_on": left_out,
         "models": rows,
+    }
+
+
+def cross_validated(
+    recipes: Sequence[Recipe], data: LabelledData, help_from: HelpFrom, progress: Progress | None = None
+) -> dict[str, Any]:
+    """As `benchmark`, of recipes instead of models: on the sentences for training, in turn held out of it by groups.
+
+    Settings were chosen on the same folds, which flatters every recipe a little. Sentences that some recipe does not
+    hold out (a fine-tuned one whose `held_out_folds` are fewer than its `folds`) are left out.
+
+    Args:
+        recipes: at least one.
+        data: labelled sentences.
+        help_from: what the fine-tuned ones build on.
+        progress: told how far each is.
+
+    Raises:
+        StanceError: see `training.train.train`; or no sentence is held out by every recipe.
+    """
+    taxonomy, part = data.taxonomy, data.part("train")
+    gold, units = outcome_matrix(part, taxonomy), np.asarray(units_of(part))
+    given: list[Outcomes] = []
+    for recipe in recipes:
+        estimator = new_estimator(recipe, taxonomy, help_from if isinstance(recipe, TunedRecipe) else None)
+        held_out = estimator.fit(part, progress).held_out_proba()
+        given.append(fit_rules(held_out, gold, units.tolist(), taxonomy, recipe).labels)
+    known = np.all([(labels != NOT_READ).any(axis=1) for labels in given], axis=0)
+    if not known.any():
+        raise StanceError("no sentence is held out by every recipe", hint="Let them have the same seed and folds.")
+    tables = [confusion(gold[known], labels[known], units[known].tolist(), taxonomy.width) for labels in given]
+    figures = pooled_figures(tables, taxonomy, recipes[0].seed)
+    return {
+        "split": "train",
+        "sentences": int(known.sum()),
+        "groups": len(tables[0]),
+        "models": [{"recipe": recipe.name, **of} for recipe, of in zip(recipes, figures, strict=True)],
     }
 
 

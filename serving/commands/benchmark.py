@@ -78,6 +78,33 @@ def score(
     out.print(_table(figures))
 
 
+@benchmark_app.command("cross-validate")
+def cross_validate(
+    recipe: Annotated[list[str], typer.Option(help="Name of a recipe, or a recipe file; may be given several times.")],
+    labels: Annotated[Path, typer.Option(help="labels.jsonl that `stance benchmark prepare` wrote.")],
+    targets: Annotated[Path, typer.Option(help="targets.yaml beside it.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Fine-tuned model folder that fine-tuned recipes begin with.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The same figures of recipes, on the sentences for training, which are held out in turn: there are more of them."""
+    from labels.taxonomy import load_taxonomy
+    from training.benchmark import cross_validated
+    from training.help_from import help_from
+    from training.recipes import load_recipe
+    from training.train import read_labelled
+
+    recipes = [load_recipe(name) for name in recipe]
+    data = read_labelled([labels], load_taxonomy(targets), None)
+    with progress() as report:
+        figures = cross_validated(recipes, data, help_from([], {}, start), report)
+    if as_json:
+        print_json(figures)
+        return
+    out.print(_table(figures))
+
+
 def _table(figures: Mapping[str, Any]) -> Table:
     from training.pages import interval
 
@@ -89,5 +116,5 @@ def _table(figures: Mapping[str, Any]) -> Table:
     table.add_column("minus the first", justify="right")
     for row in figures["models"]:
         minus = interval(row["minus_first"], 3) if "minus_first" in row else ""
-        table.add_row(row["folder"], row["recipe"], interval(row["pooled_pole_f1"], 3), minus)
+        table.add_row(row.get("folder", ""), row["recipe"], interval(row["pooled_pole_f1"], 3), minus)
     return table
