@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,12 @@ def _train(folder: Path, labels: Path, out: Path, *more: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def _contents(folder: Path) -> dict[str, Any]:
+    """What a model folder holds, but for how long its training took."""
+    contents: dict[str, Any] = {path.name: path.read_bytes() for path in folder.iterdir()}
+    about = json.loads(contents["model.json"])
+    assert about["data"].pop("training")["seconds"] >= 0
+    return {**contents, "model.json": about}
 
 
 def test_another_taxonomy_gives_another_classifier(meals_model: Path) -> None:
@@ -121,7 +126,7 @@ def test_what_serving_lacks_is_named(meals: Path, tmp_path: Path) -> None:
     [
         ("seed: many", "seed"),
         ("fold: 3", "fold"),
-        ("encoder: minilm", "frozen-encoder"),
+        ("encoder: minilm", "field 'encoder'"),
         ("heads: {c: [-1], balance: [0]}", "heads.c.0"),
         ("decision: {objective: precision}", "'precision'"),
         ("decision: {objective: f1, precision: 0.8}", "'precision'"),

@@ -80,7 +80,7 @@ def abstention_figures(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Of each target and kind of answer: how many there are, how many are sure enough, and which share of these is wrong.
+    """Of each target and kind of answer: how many there are, how many are sure enough, and the share of wrong ones.
 
     Args:
         outcomes: what is answered, shape (sentences, targets).
