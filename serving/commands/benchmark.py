@@ -88,7 +88,7 @@ def cross_validate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The same figures of recipes, on the sentences for training, which are held out in turn: there are more of them."""
+    """The same figures of recipes, on the sentences for training, held out in turn: there are more of them."""
     from labels.taxonomy import load_taxonomy
     from training.benchmark import cross_validated
     from training.help_from import help_from
