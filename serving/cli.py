@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import serving.commands.adjudication
 import serving.commands.agreement
+import serving.commands.benchmark
 import serving.commands.evaluation
 import serving.commands.exchange
 import serving.commands.label_quality

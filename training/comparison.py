@@ -31,22 +31,10 @@ def compare(
     """Compare on one part of the data, without what either was trained on; docs/report.md describes what is returned.
 
     Raises:
-        StanceError: the models answer different targets, or no sentence is left.
+        StanceError: see `common_part`.
     """
-    if first.taxonomy.as_dict() != second.taxonomy.as_dict():
-        raise StanceError(
-            "the two models have different targets or classes",
-            hint="Train both by the same taxonomy.",
-        )
+    part, left_out = common_part([first, second], data, split)
     taxonomy, seed = first.taxonomy, first.recipe.seed
-    part = part_at_hand(data, split)
-    kept = unseen([first, second], part)
-    if not kept:
-        raise StanceError(
-            f"one of the models was trained on all {len(part)} sentences of the part '{split}' or on their groups",
-            hint="Compare on sentences that neither has seen.",
-        )
-    left_out, part = len(part) - len(kept), part.select(kept)
     gold, units = outcome_matrix(part, taxonomy), units_of(part)
     given = [scored_by(model, texts_of(part), progress).outcomes for model in (first, second)]
     tables = [confusion(gold, outcomes, units, taxonomy.width) for outcomes in given]
@@ -64,6 +52,27 @@ def compare(
         "mcnemar": mcnemar(gold, given[0], given[1], taxonomy),
         "changed_sides": changed_sides(part, gold, given[0], given[1], taxonomy),
     }
+
+
+def common_part(models: Sequence[Model], data: LabelledData, split: str) -> tuple[Dataset, int]:
+    """Sentences of one part of the data that models can be compared on.
+
+    Returns:
+        those that none of the models was trained on, and how many others there are.
+
+    Raises:
+        StanceError: the models answer different targets, or no sentence is left.
+    """
+    if any(model.taxonomy.as_dict() != models[0].taxonomy.as_dict() for model in models):
+        raise StanceError("the models have different targets or classes", hint="Train all by the same taxonomy.")
+    part = part_at_hand(data, split)
+    kept = unseen(models, part)
+    if not kept:
+        raise StanceError(
+            f"one of the models was trained on all {len(part)} sentences of the part '{split}' or on their groups",
+            hint="Compare on sentences that none has seen.",
+        )
+    return part.select(kept), len(part) - len(kept)
 
 
 def _about(model: Model) -> dict[str, Any]:

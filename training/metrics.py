@@ -48,6 +48,8 @@ class Scores:
         mean_macro_f1: mean of `macro_f1` over targets; (…).
         issue_pole_f1: mean of `pole_f1` over issues; (…).
         issue_side_f1: micro-F1 of (sentence, issue, side) where a side is one of the two poles; (…).
+        pooled_pole_f1: mean of the F1 of the one pole and of the other, each counted over all targets together, as
+            SemEval-2016 task 6 ranked by; (…).
     """
 
     precision: NDArray[np.float64]
@@ -58,6 +60,7 @@ class Scores:
     mean_macro_f1: NDArray[np.float64]
     issue_pole_f1: NDArray[np.float64]
     issue_side_f1: NDArray[np.float64]
+    pooled_pole_f1: NDArray[np.float64]
 
 
 def scores(table: NDArray[np.integer] | NDArray[np.floating], taxonomy: Taxonomy) -> Scores:
@@ -74,6 +77,7 @@ def scores(table: NDArray[np.integer] | NDArray[np.floating], taxonomy: Taxonomy
         )
         sides = [[target.outcome(target.conciliatory), target.outcome(target.other)] for target in taxonomy]
         pole = np.stack([np.nanmean(f1[..., t, side], axis=-1) for t, side in enumerate(sides)], axis=-1)
+        by_side = [sum(of[..., t, side] for t, side in enumerate(sides)) for of in (hit, predicted + gold)]
         issues = [t for t, target in enumerate(taxonomy) if target.scope == "issue"]
         pair_hit = sum((hit[..., t, sides[t]].sum(axis=-1) for t in issues), np.zeros(hit.shape[:-2]))
         pair_all = sum(((predicted + gold)[..., t, sides[t]].sum(axis=-1) for t in issues), np.zeros(hit.shape[:-2]))
@@ -86,6 +90,7 @@ def scores(table: NDArray[np.integer] | NDArray[np.floating], taxonomy: Taxonomy
             mean_macro_f1=np.nanmean(macro, axis=-1),
             issue_pole_f1=np.nanmean(pole[..., issues], axis=-1) if issues else np.full(macro.shape[:-1], np.nan),
             issue_side_f1=2 * pair_hit / pair_all,
+            pooled_pole_f1=np.nanmean(2 * by_side[0] / by_side[1], axis=-1),
         )
 
 

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import IO
 
 from labels.corpus import Sentence
 from labels.errors import StanceError
+from labels.exchange.csv_rows import csv_rows, same_width
 from labels.exchange.entry import (
     ABOUT,
     DETAILS,
@@ -38,7 +38,6 @@ from labels.taxonomy import Taxonomy
 ANNOTATOR = "annotator"
 
 _FIXED = (*ABOUT, "text", ANNOTATOR)
-_LONGEST_CELL = 2**31 - 1
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -102,34 +101,13 @@ def _empty(annotations: Sequence[Annotation], about: Mapping[str, str]) -> set[s
 
 def _rows(path: Path, taxonomy: Taxonomy, dialect: type[csv.Dialect]) -> Iterator[Row]:
     columns(taxonomy)
-    csv.field_size_limit(_LONGEST_CELL)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header: list[str] | None = None
-            for place, cells in _numbered(stream, path, dialect):
-                if header is None:
-                    header = _header(cells, taxonomy, place)
-                elif len(cells) != len(header):
-                    raise place.error(f"has {len(cells)} cells, the header has {len(header)}")
-                else:
-                    yield _row(dict(zip(header, cells, strict=True)), taxonomy, place)
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    except UnicodeDecodeError as error:
-        raise StanceError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
-
-
-def _numbered(stream: IO[str], path: Path, dialect: type[csv.Dialect]) -> Iterator[tuple[Place, list[str]]]:
-    """Rows that are not blank, and the lines that they begin on."""
-    reader = csv.reader(stream, dialect=dialect, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if any(cells):
-                yield Place(path, line), cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise Place(path, line).error(f"is not a row of a table: {error}") from error
+    header: list[str] | None = None
+    for place, cells in csv_rows(path, dialect):
+        if header is None:
+            header = _header(cells, taxonomy, place)
+        else:
+            same_width(cells, header, place)
+            yield _row(dict(zip(header, cells, strict=True)), taxonomy, place)
 
 
 def _header(cells: Sequence[str], taxonomy: Taxonomy, place: Place) -> list[str]:
