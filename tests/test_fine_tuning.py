@@ -84,13 +84,10 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(tuned: Path, meals
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "model").exists()
-    kept = list(cache.rglob("fold-0.safetensors"))
-    assert kept
-    before = kept[0].stat().st_mtime_ns
+    assert list(cache.rglob("fold-0.safetensors"))
     done = run_stance(*arguments(meals, recipe, tmp_path / "model"), STANCE_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
     assert load_model(tmp_path / "model").version == load_model(tuned).version
-    assert before
     assert not list(cache.rglob("*.safetensors")), "checkpoints of a finished training are forgotten"
 
 
