@@ -350,7 +350,7 @@ def test_the_projects_own_labels_are_the_default() -> None:
     taxonomy = load_taxonomy()
     rows = [
         json.loads(line)
-        for name in ("authored", "news", "seeds")
+        for name in ("authored", "news", "news-more", "seeds")
         for line in (PROJECT / "labels" / "data" / f"{name}.jsonl").open(encoding="utf8")
     ]
     twice = [row for row in rows if row.get("annotations")]

@@ -78,7 +78,7 @@ def test_the_shared_corpus_gives_sentences_that_nobody_has_labelled(shared_corpu
     taxonomy = load_taxonomy()
     found = find_sentences("corpus", shared_corpus, taxonomy).sentences
     known = read_records(default_label_files(), taxonomy)
-    assert len(found) > 1000
+    assert found
     assert not {s.record.ref.sha256 for s in found if s.record.ref} & {r.ref.sha256 for r in known if r.ref}
     assert not {s.record.unit for s in found} & {r.unit for r in known if r.part == "test"}
     assert all(hashlib.sha256(s.text.encode()).hexdigest() == s.record.ref.sha256 for s in found if s.record.ref)
