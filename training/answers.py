@@ -130,8 +130,7 @@ def fit_rules(
     figures: dict[str, Any] = {}
     for t, target in enumerate(taxonomy):
         width = len(target.outcomes)
-        known = held_out is not None and held_out.shape[2] >= width
-        given = held_out[:, t, :width] if held_out is not None and known else np.full((len(outcomes), width), np.nan)
+        given = np.full((len(outcomes), width), np.nan) if held_out is None else held_out[:, t, :width]
         rows = np.flatnonzero((outcomes[:, t] != NOT_READ) & ~np.isnan(given).any(axis=1))
         rule, labels[rows, t], figures[target.id] = _fit(
             given[rows], outcomes[rows, t], [units[row] for row in rows.tolist()], target, recipe

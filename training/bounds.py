@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def upper_bound(wrong: NDArray[np.bool_], groups: NDArray[np.intp], delta: float) -> float:
@@ -24,7 +24,7 @@ def upper_bound(wrong: NDArray[np.bool_], groups: NDArray[np.intp], delta: float
         return 1.0
     share, n = float(wrong.mean()), len(wrong)
     effective = n / _design_effect(wrong, groups)
-    return float(beta.ppf(1 - delta, share * effective + 1, (1 - share) * effective)) if share < 1 else 1.0
+    return float(betaincinv(share * effective + 1, (1 - share) * effective, 1 - delta)) if share < 1 else 1.0
 
 
 def lower_bound(right: NDArray[np.bool_], groups: NDArray[np.intp], delta: float) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,8 @@ class Checkpoint:
             for epoch, adapted in enumerate(learnt)
             for name, tensor in adapted.tensors().items()
         }
-        self._learnt.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._learnt.with_suffix(".writing")
-        save_arrays(tensors, fresh)
-        os.replace(fresh, self._learnt)
+        with _replacing(self._learnt) as fresh:
+            save_arrays(tensors, fresh)
 
     def keep(self, network: torch.nn.Module, optimizer: Any, schedule: Any, done: Progressed) -> None:
         """Write the state after `done`."""
@@ -61,15 +60,13 @@ class Checkpoint:
         state = optimizer.state_dict()["state"]
         tensors |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, of in state.items() for k, v in of.items()}
         tensors["random"] = torch.get_rng_state()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".writing")
         about = {
             "done": json.dumps(asdict(done)),
             "schedule": json.dumps(schedule.last_epoch),
             "rates": json.dumps([group["lr"] for group in optimizer.param_groups]),
         }
-        save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, metadata=about)
-        os.replace(fresh, self._path)
+        with _replacing(self._path) as fresh:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, metadata=about)
 
     def restore(self, network: torch.nn.Module, optimizer: Any, schedule: Any) -> tuple[Progressed, list[Adapted]]:
         """Put the state back that was kept last.
@@ -113,6 +110,14 @@ class Checkpoint:
             )
             for epoch in range(epochs)
         ]
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".writing")
+    yield fresh
+    os.replace(fresh, path)
 
 
 def _trained(network: torch.nn.Module) -> dict[str, torch.nn.Parameter]:

@@ -96,6 +96,10 @@ class SentenceEncoder:
         encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
         return encodings
 
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts are longer than `max_tokens`."""
+        return [bool(encoding.overflowing) for encoding in self.tokenize(texts)]
+
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Embeddings of shape (texts, outputs × dimensions).
 

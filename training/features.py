@@ -105,7 +105,7 @@ class EncoderFeatures:
         return self._encoder.embed(texts, progress)
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return [bool(encoding.overflowing) for encoding in self._encoder.tokenize(texts)]
+        return self._encoder.truncated(texts)
 
     def load(self) -> None:
         self._encoder.load()

@@ -46,10 +46,10 @@ class FineTunedClassifier:
     ) -> None:
         self.taxonomy = taxonomy
         self._recipe, self._teaching, self._start = recipe, teaching, start
+        self._teachers = list(teaching.teachers) if teaching else []
         self._package = encoder_named(recipe.encoder)
         self._encoder: SentenceEncoder | None = None
         self._heads: LogisticHeads | None = None
-        self._teachers: list[str] = []
         self._held_out: Probabilities | None = None
         self._epochs = recipe.tuning.epochs
         self._figures: list[float] = []
@@ -144,7 +144,7 @@ class FineTunedClassifier:
         return self._held_out
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return [bool(encoding.overflowing) for encoding in self._trained()[0].tokenize(texts)]
+        return self._trained()[0].truncated(texts)
 
     def load(self) -> None:
         self._trained()[0].load()
@@ -153,7 +153,7 @@ class FineTunedClassifier:
         return {
             "epochs": self._epochs,
             "held_out_figure_by_epoch": self._figures,
-            "teachers": list(self._teaching.teachers) if self._teaching else self._teachers,
+            "teachers": self._teachers,
             "features": {"encoder": self._recipe.encoder, **self._package.about()},
         }
 

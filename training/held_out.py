@@ -33,16 +33,17 @@ class HeldOut:
     groups: NDArray[np.int32]
 
     @classmethod
-    def of(cls, given: Probabilities | None, outcomes: Outcomes, units: Sequence[str]) -> Self:
+    def of(cls, given: Probabilities | None, outcomes: Outcomes, units: Sequence[str], width: int) -> Self:
         """Of the sentences that were held out.
 
         Args:
             given: NaN in rows of sentences that were not; None where none was.
             outcomes: of all sentences.
             units: of all sentences.
+            width: number of outcomes.
         """
         if given is None:
-            given = np.full((len(outcomes), outcomes.shape[1], 1), np.nan)
+            given = np.full((*outcomes.shape, width), np.nan)
         rows = np.flatnonzero(~np.isnan(given[:, 0, 0]))
         groups = np.unique(np.asarray(units), return_inverse=True)[1]
         return cls(given[rows].astype(np.float32), outcomes[rows], groups[rows].astype(np.int32))

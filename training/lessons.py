@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labels.taxonomy import Taxonomy
 from training.dataset import outcome_matrix, texts_of, units_of
 from training.heads import nothing_read
+from training.held_out import starts_with_any
 from training.outcomes import NOT_READ, Outcomes
 from training.recipes import Distillation, TunedRecipe, TuningSettings
 
@@ -59,7 +60,7 @@ def lesson_of(data: Dataset, taxonomy: Taxonomy, recipe: TunedRecipe, teaching: 
 def _counts(sources: Sequence[str | None], settings: TuningSettings) -> NDArray[np.float32]:
     counts = np.ones(len(sources), np.float32)
     for prefix, count in settings.weights.items():
-        counts[[(source or "").startswith(prefix) for source in sources]] = count
+        counts[starts_with_any(sources, [prefix])] = count
     return counts
 
 

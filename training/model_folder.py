@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +24,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from labels.errors import StanceError
+from labels.files import replacing_folder
 from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
@@ -89,8 +88,6 @@ def save_model(model: Model, folder: Path) -> Model:
     Raises:
         StanceError: the folder exists and is not a model, or cannot be written.
     """
-    if folder.exists() and not (folder / "model.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StanceError("exists and is not a model", path=folder, hint="Name another --out.")
     files = {
         "estimator.json": _json(model.estimator.settings(), indent=None),
         "weights.safetensors": save_safetensors(
@@ -120,32 +117,16 @@ def save_model(model: Model, folder: Path) -> Model:
     version = f"{model.recipe.name}-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
     files["model.json"] = _json({**about, "version": version})
     try:
-        _replace_folder(folder, files)
+        folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
-    return replace(model, version=version)
-
-
-def _replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and moved there: whoever looks sees the old folder or the new one.
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        fresh.chmod(0o755)
+    with replacing_folder(folder, ("model.json",), "a model") as fresh:
         for name, content in files.items():
             with (fresh / name).open("wb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            os.replace(folder, old / folder.name)
-            os.replace(fresh, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    return replace(model, version=version)
 
 
 def named_model_folder() -> Path:

@@ -171,12 +171,14 @@ def load_recipe(name: str) -> Recipe:
             hint=f"There are {', '.join(recipe_names())}; a file of your own ends in .yaml.",
         )
     try:
-        return parse_recipe(yaml.safe_load(path.read_text(encoding="utf8")))
+        given = yaml.safe_load(path.read_text(encoding="utf8"))
     except yaml.YAMLError as error:
         raise StanceError(f"is not YAML: {error}", path=path) from error
+    try:
+        return parse_recipe(given)
     except ValidationError as error:
         field, message = first_problem(error)
         # The family is part of where pydantic found the problem, but not of where it stands in the file.
-        for family in ("tfidf.", "frozen-encoder.", "fine-tuned."):
-            field = field.removeprefix(family)
+        if isinstance(given, dict):
+            field = field.removeprefix(f"{given.get('family')}.")
         raise StanceError(message, path=path, field=field) from error

@@ -33,15 +33,13 @@ def teach(teachers: Sequence[Model], unit_of: Mapping[str, str], progress: Progr
     """Ask the teachers.
 
     Args:
-        teachers: models of one taxonomy.
+        teachers: at least one model, all of one taxonomy.
         unit_of: texts, labelled for training or not labelled at all, and the group of each.
         progress: told how far each teacher is.
 
     Raises:
-        StanceError: no teacher was named, or they differ in their targets.
+        StanceError: they differ in their targets.
     """
-    if not teachers:
-        raise StanceError("the recipe distils, but no teacher was named", hint="Name model folders with --teacher.")
     if any(teacher.taxonomy.as_dict() != teachers[0].taxonomy.as_dict() for teacher in teachers):
         raise StanceError("the teachers were trained on different targets", field="targets")
     texts = list(unit_of)

@@ -155,7 +155,7 @@ def train(
     trained = Model(
         estimator=estimator,
         rules=Rules(()),
-        held_out=HeldOut.of(estimator.held_out_proba(), outcomes, units),
+        held_out=HeldOut.of(estimator.held_out_proba(), outcomes, units, taxonomy.width),
         taxonomy=taxonomy,
         recipe=recipe,
         data={

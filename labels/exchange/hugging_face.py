@@ -31,7 +31,7 @@ from labels.exchange.entry import (
     target_named,
     text_in,
 )
-from labels.exchange.files import replacing_folder
+from labels.files import replacing_folder
 from labels.records import Annotation, Labels
 from labels.taxonomy import Taxonomy
 
@@ -58,7 +58,7 @@ def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Coun
     rows = [_row(sentence, taxonomy) for sentence in sentences]
     features = _features(taxonomy)
     dataset = library.Dataset.from_dict({name: [row[name] for row in rows] for name in features}, features=features)
-    with replacing_folder(path, _MARKS) as folder, _without_bars():
+    with replacing_folder(path, _MARKS, "a dataset") as folder, _without_bars():
         dataset.save_to_disk(str(folder))
     return Counter()
 
