@@ -86,16 +86,19 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two models on sentences that neither was trained on."""
-    from training.comparison import compare
+    from training.comparison import compare, shared_targets
     from training.model_folder import load_model
     from training.report import write_comparison
     from training.train import read_labelled
 
     first, second = load_model(model_a, cache=True), load_model(model_b, cache=True)
     files = tuple(labels or default_label_files())
-    data = read_labelled(files, first.taxonomy, corpus, skip_unknown_targets=True)
+    taxonomy = shared_targets([first, second])
+    data = read_labelled(files, taxonomy, corpus, skip_unknown_targets=True)
+    sets = [] if labels else [DEFAULT_LABELS / name for name in SCORED_ONLY]
+    contrasts = read_labelled(sets, taxonomy, corpus, skip_unknown_targets=True) if sets else None
     with progress() as report:
-        compared = compare(first, second, data, split, report)
+        compared = compare(first, second, data, split, contrast=contrasts, progress=report)
     written = write_comparison(compared, out_dir) if out_dir else []
     if as_json:
         print_json(compared)
