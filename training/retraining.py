@@ -20,6 +20,7 @@ from labels.taxonomy import Taxonomy, load_taxonomy
 from training.comparison import compare, shared_targets
 from training.dataset import texts_of
 from training.footprint import Footprint, footprints
+from training.help_from import settings_of
 from training.model_folder import DEFAULT_MODEL, Model, load_model, save_model
 from training.outcomes import Progress
 from training.promotion import DEFAULT_RULE, Check, checks_of, guarded_targets, load_rule
@@ -200,7 +201,9 @@ def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None
 
 
 def _candidate(data: LabelledData, recipe: Recipe, champion: Model, folder: Path, progress: Progress | None) -> Model:
-    candidate = save_model(train(data, recipe, progress), folder)
+    # What was chosen for the champion is kept: choosing it again takes most of the time and changes little.
+    known = settings_of(champion) if recipe == champion.recipe else None
+    candidate = save_model(train(data, recipe, progress, known), folder)
     if candidate.version == champion.version:
         raise StanceError(
             f"the candidate is the champion itself ({champion.version})", hint="Nothing changed for training."
