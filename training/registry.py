@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +76,20 @@ class Registry:
                 "SELECT * FROM event WHERE ?1 IS NULL OR version = ?1 ORDER BY seq", (version,)
             ).fetchall()
         return [event_from(row) for row in rows]
+
+    def line(self, shipped: str) -> list[str]:
+        """The versions that rollbacks go back through: `shipped` first, the champion last.
+
+        Those that were promoted, without those that were rolled back since.
+        """
+        line = [shipped]
+        for event in self.history():
+            if event.kind == "rolled back" and event.version in line:
+                while line[-1] != event.version:
+                    line.pop()
+            elif event.crowned and event.version != line[-1]:
+                line.append(event.version)
+        return line
 
     def register(self, folder: Path, *, parent: str | None, by: str, why: str, labels: Path | None) -> Registered:
         """Copy a model into the model store and its labels into the home, and enter it.
@@ -173,14 +187,13 @@ class Registry:
             StanceError: there is none to go back to, it never was champion, or its files are damaged; the champion
                 stays then.
         """
-        from training.model_folder import DEFAULT_MODEL, load_model
+        from training.model_folder import DEFAULT_MODEL, load_model, shipped_version
 
         champion = self.champion()
         if champion is None:
             raise StanceError("there is nothing to roll back: no model was promoted yet, so the one that ships serves")
-        shipped = load_model(DEFAULT_MODEL).version
-        events = self.history()
-        version = _before(events, shipped) if to is None else self._once_champion(to, events, shipped)
+        shipped = shipped_version()
+        version = self._before(shipped) if to is None else self._once_champion(to, shipped)
         if version == shipped:
             self.register(DEFAULT_MODEL, parent=None, by=by, why="the model that ships", labels=None)
         target = self.model(version)
@@ -188,12 +201,21 @@ class Registry:
         self._point_to(version, "rolled back", by, why, None, champion.version)
         return target
 
-    def _once_champion(self, to: str, events: Iterable[Event], shipped: str) -> str:
+    def _before(self, shipped: str) -> str:
+        line = self.line(shipped)
+        if len(line) == 1:
+            raise StanceError(
+                f"there is no champion before {shipped}, the model that ships",
+                hint="--to goes back to any model that was champion; `stance models list` shows them.",
+            )
+        return line[-2]
+
+    def _once_champion(self, to: str, shipped: str) -> str:
         version = shipped if to == shipped else self.model(to).version
-        if version != shipped and not any(event.crowned and event.version == version for event in events):
+        if version != shipped and not any(event.crowned for event in self.history(version)):
             raise StanceError(
                 f"{version} never was champion, so one cannot go back to it",
-                hint="`stance retrain` promotes what its gate lets through; `stance models list` shows who was.",
+                hint="`stance retrain` promotes what its gate lets through.",
             )
         return version
 
@@ -279,23 +301,6 @@ def read_champion(home: Path) -> Champion | None:
     with read_file(home / REGISTRY, KIND) as db:
         row = db.execute(_CHAMPION).fetchone() if db else None
     return Champion(row["version"], stored_model(row["version"]), row["changed"]) if row else None
-
-
-def _before(events: Iterable[Event], shipped: str) -> str:
-    """The champion to go back to, last in the line of those that were promoted and not rolled back since."""
-    line = [shipped]
-    for event in (event for event in events if event.crowned):
-        if event.kind == "rolled back" and event.version in line:
-            while line[-1] != event.version:
-                line.pop()
-        elif event.version != line[-1]:
-            line.append(event.version)
-    if len(line) == 1:
-        raise StanceError(
-            f"there is no champion before {shipped}, the model that ships",
-            hint="--to goes back to any model that was champion; `stance models list` shows them.",
-        )
-    return line[-2]
 
 
 def _keep_labels(labels: Path, home: Path, version: str) -> str:
