@@ -28,16 +28,16 @@ def write_whole(path: Path, text: str) -> None:
         if place.exists():
             fresh.chmod(place.stat().st_mode)
         os.replace(fresh, place)
-        _sync_folder(place.parent)
+        sync(place.parent)
     except OSError as error:
         raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
     finally:
         fresh.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    # A file that was renamed is only as durable as the folder's entry for it.
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring a file's contents, or a folder's entries, to disk: what was renamed is only as durable as its entry."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labels.errors import StanceError
+from labels.sqlite_file import Kind, append_only, open_file, read_file, transaction, understood
 
 if TYPE_CHECKING:
     from labels.records import Ref
@@ -27,9 +27,6 @@ APPLICATION_ID = 0x5374616E
 
 VERSION = 1
 """Version of the schema, SQLite's `user_version`."""
-
-PATIENCE = 30.0
-"""Seconds to wait for another process that writes; one label takes it some milliseconds."""
 
 _SCHEMA = (
     """
@@ -54,17 +51,10 @@ _SCHEMA = (
     )
     """,
     "CREATE INDEX event_record ON event (record)",
-    "CREATE TRIGGER event_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END",
-    "CREATE TRIGGER event_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END",
-    # INSERT OR REPLACE deletes without asking the trigger above.
-    """
-    CREATE TRIGGER event_replace BEFORE INSERT ON event
-    WHEN EXISTS (SELECT 1 FROM event WHERE seq = NEW.seq OR event = NEW.event OR undoes = NEW.undoes)
-    BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END
-    """,
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
+    *append_only("event", ("seq", "event", "undoes"), "the store is append-only"),
 )
+
+_KIND = Kind("label store", APPLICATION_ID, VERSION, _SCHEMA, "Name another --store.")
 
 _COLUMNS = (
     *("event", "undoes", "record", "annotator", "at", "labels", "text", "ref", "codebook", "holder"),
@@ -156,7 +146,7 @@ class Store:
                 cannot be written.
         """
         given = {"event": event, "undoes": undoes, "annotator": annotator, "at": _moment(at)}
-        with _understood(self.path):
+        with understood(self.path, _KIND):
             undone = self._db.execute("SELECT * FROM event WHERE event = ?", (undoes,)).fetchone()
         if undone is None or undone["undoes"] is not None or undone["annotator"] != annotator:
             raise StanceError(f"holds no label '{undoes}' by '{annotator}' that could be undone", path=self.path)
@@ -169,13 +159,13 @@ class Store:
 
     def labels(self) -> list[Label]:
         """The newest label of each record by each annotator that was not taken back, in the order of arrival."""
-        with _understood(self.path):
+        with understood(self.path, _KIND):
             return [_label_of(row) for row in self._db.execute(_STANDING)]
 
     @contextmanager
     def _appending(self, row: dict[str, str | None]) -> Iterator[bool]:
         """A transaction that inserts the row at its end, unless the same event is there (then it gives False)."""
-        with _understood(self.path), _transaction(self._db):
+        with understood(self.path, _KIND), transaction(self._db):
             same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
             # A client that sends again what it believes lost may well send it with another time.
             if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
@@ -207,16 +197,7 @@ def open_store(path: Path) -> Iterator[Store]:
     """
     if not path.parent.is_dir():
         raise StanceError("is not a folder", path=path.parent)
-    with _connected(path, "rwc") as db:
-        if _is_blank(db):
-            with _transaction(db):
-                # Another process may have been quicker.
-                if _is_blank(db):
-                    for statement in _SCHEMA:
-                        db.execute(statement)
-        _refuse_foreign(db, path)
-        _use_write_ahead_log(db, path)
-        db.execute("PRAGMA synchronous = FULL")
+    with open_file(path, _KIND) as db:
         yield Store(path, db)
 
 
@@ -228,79 +209,10 @@ def read_store(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
-    # Not "ro", which would leave its own files beside the store for ever.
-    with _connected(path, "rw") as db:
-        db.execute("PRAGMA query_only = ON")
-        _refuse_foreign(db, path)
+    with read_file(path, _KIND) as db:
+        if db is None:
+            raise StanceError("is not a label store", path=path, hint="Name another --store.")
         return Store(path, db).labels()
-
-
-@contextmanager
-def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    with _understood(path):
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        try:
-            yield db
-        finally:
-            db.close()
-
-
-def _is_blank(db: sqlite3.Connection) -> bool:
-    known = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    return known == [0, 0] and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-
-
-def _refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StanceError("is not a label store", path=path, hint="Name another --store.")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        raise StanceError(
-            f"is a label store of version {version}; this program knows version {VERSION}",
-            path=path,
-            hint="Use the release of stance that wrote it, or a newer one.",
-        )
-
-
-def _use_write_ahead_log(db: sqlite3.Connection, path: Path) -> None:
-    # SQLite does not wait by itself here while another process opens the file for the first time.
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    if mode != "wal":
-        raise StanceError("cannot be a store: its file system has no shared memory", path=path, hint="Use a local one.")
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turns what SQLite says into what the user is told."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        if code == sqlite3.SQLITE_NOTADB:
-            raise StanceError("is not a label store (not an SQLite file)", path=path) from error
-        if code & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StanceError(f"another process has kept it locked for {PATIENCE:.0f} seconds", path=path) from error
-        raise StanceError(f"cannot be used: {error}", path=path) from error
 
 
 def _row_of(label: Label) -> dict[str, str | None]:

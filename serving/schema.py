@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -94,6 +94,14 @@ class ModelResponse(BaseModel):
     error_rate: Annotated[
         float,
         Field(description="Share of wrong labels, at most, among those that are not `abstained`.", examples=[0.2]),
+    ]
+    source: Annotated[
+        Literal["named", "champion", "former champion", "shipped"],
+        Field(
+            description="Why this model answers: it was named when the service started, it is the registry's champion, "
+            "it was (and the one that is now cannot be loaded), or it came with the service.",
+            examples=["champion"],
+        ),
     ]
 
 

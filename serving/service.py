@@ -12,11 +12,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from serving.gate import SCORE_PATH, Gate
+from serving.live_model import LiveModel
 from serving.openapi import openapi_document
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.version import VERSION
-from training.model_folder import Model, load_model, named_model_folder
+from training.home import home_folder
+from training.model_folder import Model
 
 PAGE = Path(__file__).parent / "page.html"
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
@@ -33,7 +35,8 @@ async def _targets(request: Request) -> Response:
 
 
 async def _model(request: Request) -> Response:
-    return JSONResponse(describe_model(_live()))
+    live = bentoml.get_current_service().live.now
+    return JSONResponse({**describe_model(live.model), "source": live.source})
 
 
 async def _docs(request: Request) -> Response:
@@ -65,8 +68,17 @@ class Stance:
     """Stance scores for sentences about international disputes."""
 
     def __init__(self) -> None:
-        self.model = load_model(named_model_folder())
-        self.model.estimator.load()
+        self.live = LiveModel(home_folder())
+
+    @property
+    def model(self) -> Model:
+        """The model that answers now; another may answer the next time it is asked for."""
+        return self.live.now.model
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Stop following the champion."""
+        self.live.close()
 
     def __is_ready__(self) -> bool:
         return True

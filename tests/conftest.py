@@ -21,6 +21,8 @@ os.environ |= {
     "BENTOML_DO_NOT_TRACK": "True",
     "STANCE_CACHE": f"{_HOME}/cache",
 }
+for _name in ("STANCE_HOME", "STANCE_MODEL"):
+    os.environ.pop(_name, None)
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
     Path(os.environ[_name]).mkdir(parents=True)
 
@@ -121,3 +123,21 @@ def meals_model(meals: Path) -> Path:
     done = run_stance("train", *arguments, "--recipe", "floor", "--out", out)
     assert done.returncode == 0, done.stderr
     return out
+
+
+@pytest.fixture(scope="session")
+def other_model(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the same taxonomy as `meals_model`, trained on fewer sentences."""
+    folder = tmp_path_factory.mktemp("other")
+    labels = write_lines(folder / "labels.jsonl", meals_records()[8:])
+    arguments = ["--labels", labels, "--targets", meals / "targets.yaml"]
+    done = run_stance("train", *arguments, "--recipe", "floor", "--out", folder / "model")
+    assert done.returncode == 0, done.stderr
+    return folder / "model"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A BentoML home of the test's own, and the folder of state in it, of which neither is there yet."""
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    return tmp_path / "bentoml" / "stance"

@@ -38,7 +38,7 @@ from training.verified import read_verified
 FORMAT = 2
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 MODEL_VARIABLE = "STANCE_MODEL"
-"""Environment variable that names the model folder that a service loads."""
+"""Environment variable that names the one model folder that a service loads, whoever is champion."""
 
 Marks = Mapping[str, NDArray[np.uint64]]
 """`sentences` and `groups`: see `training.dataset.marks`."""
@@ -129,10 +129,10 @@ def save_model(model: Model, folder: Path) -> Model:
     return replace(model, version=version)
 
 
-def named_model_folder() -> Path:
-    """The folder that `STANCE_MODEL` names, or the model that ships with the project."""
-    named = os.environ.get(MODEL_VARIABLE)
-    return Path(named) if named else DEFAULT_MODEL
+def shipped_version() -> str:
+    """The version of the model that ships, without loading it."""
+    version: str = json.loads((DEFAULT_MODEL / "model.json").read_bytes())["version"]
+    return version
 
 
 def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from labels.corpus import CORPUS_VARIABLE
+from labels.errors import StanceError
 from training.outcomes import Progress as Report
 
 app = typer.Typer(
@@ -39,6 +41,17 @@ SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
 ]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the one that ships.")]
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise StanceError("your login name is not known", hint="Say who you are: --by NAME.") from None
+
+
+By = Annotated[str, typer.Option("--by", help="Who you are.", default_factory=_login_name, show_default="login name")]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
 
 # Piped, a table keeps its columns; in a terminal it fits the window.

@@ -64,21 +64,28 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
 
 @app.command()
 def serve(
-    model: ModelFolder = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Model folder to serve, whoever is champion.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
-    """Serve a model over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process)."""
-    from training.model_folder import DEFAULT_MODEL, MODEL_VARIABLE, load_model
+    """Serve over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process).
 
+    Without --model: the champion of the registry, and whichever becomes champion meanwhile; the model that ships where
+    there is none.
+    """
+    from serving.live_model import first_live
+    from training.home import home_folder
+    from training.model_folder import MODEL_VARIABLE
+
+    if model:
+        os.environ[MODEL_VARIABLE] = str(model.resolve())
     # A service that cannot load its model would be started again and again; so look first.
-    trained = load_model(model)
-    trained.estimator.load()
+    live = first_live(home_folder())
     _check_free(host, port)
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
-    err.print(f"serving {trained.version} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
-    os.environ[MODEL_VARIABLE] = str((model or DEFAULT_MODEL).resolve())
+    which = f"{live.model.version} ({live.source})"
+    err.print(f"serving {which} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
     # This process becomes the server, so that its process id is the one to stop.

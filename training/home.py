@@ -1,0 +1,29 @@
+"""Where what outlives a command lies: one folder of state, and the BentoML model store beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "STANCE_HOME"
+"""Environment variable that names the folder of state."""
+
+STORE_NAME = "stance"
+"""Under which name models stand in the BentoML model store."""
+
+
+def home_folder() -> Path:
+    """`$STANCE_HOME`, else `stance` in `bentoml_home()`. Asking does not make it."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named) if named else bentoml_home() / "stance"
+
+
+def bentoml_home() -> Path:
+    """What BentoML itself takes for its home: `$BENTOML_HOME`, else `~/bentoml`."""
+    named = os.environ.get("BENTOML_HOME")
+    return Path(named) if named else Path.home() / "bentoml"
+
+
+def stored_model(version: str) -> Path:
+    """The folder of a model in the BentoML model store, whether it is there or not."""
+    return bentoml_home() / "models" / STORE_NAME / version
