@@ -14,6 +14,7 @@ import serving.commands.exchange
 import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
+import serving.commands.merging
 import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands
 from labels.errors import StanceError
