@@ -14,6 +14,7 @@ import serving.commands.exchange
 import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
+import serving.commands.merging
 import serving.commands.models
 import serving.commands.retraining
 import serving.commands.serving
