@@ -22,7 +22,7 @@ import serving.commands.training  # noqa: F401  # each module adds its commands
 from labels.errors import StanceError
 from serving.commands.console import app, err
 
-SEVERAL = ("--labels", "--models")
+SEVERAL = ("--labels", "--models", "--sizes")
 """Options that may be followed by several values."""
 
 
