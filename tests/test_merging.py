@@ -89,7 +89,7 @@ def test_the_format_is_told_by_the_content(taxonomy: Taxonomy, tmp_path: Path) -
 
 def test_targets_that_the_taxonomy_lacks_are_refused_or_skipped(taxonomy: Taxonomy, tmp_path: Path) -> None:
     for path in _three_formats(tmp_path, {"free_meals": "no", "dessert": None}):
-        with pytest.raises(StanceError, match="no (such )?target") as caught:
+        with pytest.raises(StanceError, match=r"no (such )?target") as caught:
             read_new_labels(path, taxonomy)
         assert (str(caught.value.path).startswith(str(path)), bool(caught.value.field)) == (True, True)
         [record] = read_new_labels(path, taxonomy, skip_unknown_targets=True)
