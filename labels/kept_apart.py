@@ -47,8 +47,8 @@ class _Parts:
         self._known_units = self._parts_of_units()
         self._new_units: dict[str, Split] = {}
         self._texts: defaultdict[str, dict[Split, str]] = defaultdict(dict)
-        for record in known:
-            self._add_text(record, sentences.contents(record))
+        for number, record in enumerate(known):
+            self._add_text(record, sentences.contents_of(number))
         self._admitted: set[int] = set()
 
     def _parts_of_units(self) -> dict[str, Split]:

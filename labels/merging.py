@@ -108,18 +108,21 @@ def merge(known: Sequence[Record], new: Sequence[Record], texts: Mapping[str, st
     Raises:
         StanceError: an id stands for two sentences, or a place of a document for two texts.
     """
-    sentences = Sentences(texts)
-    for record in known:
-        sentences.add(record)
-    numbers = [sentences.take(record) for record in new]
+    sentences, numbers = _numbered(known, new, texts)
     reasons = reasons_to_leave_out(known, new, numbers, sentences)
+    taken = [index for index in range(len(new)) if index not in reasons]
+    founders = {number: index for index, number in reversed(list(enumerate(numbers))) if number >= len(known)}
+    if any(founders.get(numbers[index], index) in reasons for index in taken):
+        # Anew: a record that is left out must not hold together two that are of one sentence with it alone.
+        numbers_of_taken = _numbered(known, [new[index] for index in taken], texts)[1]
+    else:
+        numbers_of_taken = [numbers[index] for index in taken]
     indices: defaultdict[int, list[int]] = defaultdict(list)
-    for index, number in enumerate(numbers):
-        if index not in reasons:
-            indices[number].append(index)
+    for index, number in zip(taken, numbers_of_taken, strict=True):
+        indices[number].append(index)
     records = list(known)
     conflicts: list[Conflict] = []
-    changed = 0
+    changed = same = 0
     for number, of_sentence in sorted(indices.items()):
         record, among_new = _one_record([new[index] for index in of_sentence])
         if number >= len(known):
@@ -131,17 +134,25 @@ def merge(known: Sequence[Record], new: Sequence[Record], texts: Mapping[str, st
             reasons |= dict.fromkeys(of_sentence, f"its sentence {stands(now.part)}")
             continue
         changed += now != known[number]
+        same += now == known[number]
         records[number] = now
         conflicts += [replace(conflict, record=now.id) for conflict in among_new] + list(differences)
-    taken = {numbers[index] for index in range(len(new)) if index not in reasons}
     return Merged(
         records=tuple(records),
         added=len(records) - len(known),
         changed=changed,
-        same=len(taken) - changed - (len(records) - len(known)),
+        same=same,
         conflicts=tuple(conflicts),
         left_out=tuple(LeftOut(new[index].id, why) for index, why in sorted(reasons.items())),
     )
+
+
+def _numbered(known: Sequence[Record], new: Sequence[Record], texts: Mapping[str, str]) -> tuple[Sentences, list[int]]:
+    """All sentences, the known ones numbered as they stand, and the numbers of those of `new`."""
+    sentences = Sentences(texts)
+    for record in known:
+        sentences.add(record)
+    return sentences, [sentences.take(record) for record in new]
 
 
 def _one_record(new: Sequence[Record]) -> tuple[Record, list[Conflict]]:

@@ -31,7 +31,8 @@ class Sentences:
         self._firsts: list[Record] = []
         self._ids: dict[str, tuple[int, Record]] = {}
         self._places: dict[tuple[str, int, int], int] = {}
-        self._contents: defaultdict[str, list[int]] = defaultdict(list)
+        self._numbers: defaultdict[str, list[int]] = defaultdict(list)
+        self._contents: list[tuple[str, ...]] = []
 
     def take(self, record: Record) -> int:
         """The number of the record's sentence, counted from 0; a sentence that is not known yet gets the next one.
@@ -52,8 +53,10 @@ class Sentences:
         self._ids.setdefault(record.id, (number, record))
         if record.ref:
             self._places.setdefault(_place(record.ref), number)
-        for content in self.contents(record):
-            self._contents[content].append(number)
+        contents = self.contents(record)
+        for content in contents:
+            self._numbers[content].append(number)
+        self._contents.append(contents)
         return number
 
     def find(self, record: Record) -> int | None:
@@ -82,7 +85,7 @@ class Sentences:
                     hint="Label both on the same version of the document.",
                 )
             return there
-        alike = {number for content in self.contents(record) for number in self._contents.get(content, ())}
+        alike = {number for content in self.contents(record) for number in self._numbers.get(content, ())}
         return min((number for number in alike if _may_be_one(record, self._firsts[number])), default=None)
 
     def text(self, record: Record) -> str | None:
@@ -98,6 +101,10 @@ class Sentences:
         text = self.text(record)
         exact = record.ref.sha256 if record.ref else sha256_of(record.text or "")
         return (exact,) if text is None else tuple(dict.fromkeys((exact, sha256_of(" ".join(text.split())))))
+
+    def contents_of(self, number: int) -> tuple[str, ...]:
+        """The contents of the first record of a sentence."""
+        return self._contents[number]
 
     def _same_text(self, one: Record, other: Record) -> bool:
         if one.ref and other.ref and not _overlap(one.ref, other.ref):
