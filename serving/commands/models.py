@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 models_app = typer.Typer(help="The registry of models: which serves, which did, and why.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
+_SAID = ("version", "parent", "at", "by", "why")
+"""Parts of a decision that stand beside it anyway."""
+
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or as much of its beginning as is needed.")]
 
 
@@ -169,7 +172,7 @@ def _print_event(event: Event) -> None:
     out.print(f"  {_when(event.at)}  {event.kind}{instead}, by {event.by}: {event.why}", markup=False)
     for name, value in (event.decision or {}).items():
         # What is nested is for programs: --json has all of it.
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and name not in _SAID:
             out.print(f"    {name}: {value}", markup=False)
         elif isinstance(value, list):
             for line in filter(lambda line: isinstance(line, str), value):
