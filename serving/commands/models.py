@@ -60,9 +60,8 @@ def models_show(version: Version, as_json: Json = False) -> None:
         print_json({**_as_dict(model, champion), "metrics": model.metrics, "history": history})
         return
     out.print(model.version, style="bold", markup=False)
-    serves = "champion" if champion and champion.version == model.version else "no champion now"
     known = {
-        "state": serves + (", promoted by force" if model.forced else ""),
+        "state": _state(model, champion, events),
         "parent": model.parent or "none",
         "registered": f"{_when(model.at)} by {model.by}: {model.why}",
         "recipe": model.recipe,
@@ -165,6 +164,12 @@ def _table(models: Sequence[Registered], champion: Registered | None) -> Table:
         # Names are anybody's: none of them is markup.
         table.add_row(mark, model.version, *map(escape, said), "forced" if model.forced else "")
     return table
+
+
+def _state(model: Registered, champion: Registered | None, events: Sequence[Event]) -> str:
+    was = "was champion" if any(event.crowned for event in events) else "never was champion"
+    state = "champion" if champion and champion.version == model.version else was
+    return state + (", promoted by force" if model.forced else "")
 
 
 def _print_event(event: Event) -> None:
