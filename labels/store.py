@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labels.database import Kind, append_only, open_database, read_database, transaction, understood
 from labels.errors import StanceError
-from labels.sqlite_file import Kind, append_only, open_file, read_file, transaction, understood
 
 if TYPE_CHECKING:
     from labels.records import Ref
@@ -54,7 +54,7 @@ _SCHEMA = (
     *append_only("event", ("seq", "event", "undoes"), "the store is append-only"),
 )
 
-_KIND = Kind("label store", APPLICATION_ID, VERSION, _SCHEMA, "Name another --store.")
+_KIND = Kind("a label store", APPLICATION_ID, VERSION, _SCHEMA, hint="Name another --store.")
 
 _COLUMNS = (
     *("event", "undoes", "record", "annotator", "at", "labels", "text", "ref", "codebook", "holder"),
@@ -195,9 +195,7 @@ def open_store(path: Path) -> Iterator[Store]:
     Raises:
         StanceError: the file is not a store, is of another version, or cannot be written.
     """
-    if not path.parent.is_dir():
-        raise StanceError("is not a folder", path=path.parent)
-    with open_file(path, _KIND) as db:
+    with open_database(path, _KIND) as db:
         yield Store(path, db)
 
 
@@ -209,9 +207,7 @@ def read_store(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
-    with read_file(path, _KIND) as db:
-        if db is None:
-            raise StanceError("is not a label store", path=path, hint="Name another --store.")
+    with read_database(path, _KIND) as db:
         return Store(path, db).labels()
 
 

@@ -93,6 +93,7 @@ def source(address: str) -> tuple[str, str]:
     return known["version"], known["source"]
 
 
+@pytest.mark.slow
 def test_the_champion_changes_under_load(home: Path, models: tuple[Registered, Registered], tmp_path: Path) -> None:
     a, b = models
     with following(tmp_path) as address:
@@ -108,6 +109,7 @@ def test_the_champion_changes_under_load(home: Path, models: tuple[Registered, R
         assert source(address) == (b.version, "champion")
 
 
+@pytest.mark.slow
 def test_a_champion_that_cannot_be_loaded_changes_nothing(
     home: Path, models: tuple[Registered, Registered], other_model: Path, tmp_path: Path
 ) -> None:

@@ -79,7 +79,8 @@ def test_show_knows_all(versions: tuple[str, str], meals_model: Path) -> None:
         ("forced", a, DECISION),
     ]
     shown = told("show", b)
-    assert "champion, promoted by force" in shown
+    assert "state      champion, promoted by force" in shown
+    assert "state      was champion\n" in told("show", a)
     for part in (a, known["fingerprint"], known["labels"], "100 more [new] labels", "free_meals", "reasons: worse on"):
         assert part in shown
     assert f"forced, in place of {a}, by ben: urgent" in shown
@@ -121,7 +122,7 @@ def test_an_added_model_serves_nobody(versions: tuple[str, str], meals: Path, tm
     assert done.returncode == 0, done.stderr
     version = load_model(tmp_path / "mine").version
     assert version in told("add", tmp_path / "mine", "--why", "to be compared", "--by", "anna")
-    assert asked("show", version)["champion"] is False
+    assert "never was champion" in told("show", version)
     assert f"{version} never was champion" in refused("rollback", "--why", "?", "--to", version)
     champion = read_champion(home)
     assert champion is not None

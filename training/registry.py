@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labels.database import open_database, read_database, transaction, understood
 from labels.errors import StanceError
 from labels.files import write_whole
-from labels.sqlite_file import open_file, read_file, transaction, understood
 from training.home import stored_model
 from training.registry_rows import KIND, Champion, Event, EventKind, Registered, event_from, registered_from
 
@@ -271,7 +271,7 @@ def open_registry(home: Path) -> Iterator[Registry]:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StanceError(f"cannot be made: {error.strerror}", path=home) from error
-    with open_file(home / REGISTRY, KIND) as db:
+    with open_database(home / REGISTRY, KIND) as db:
         db.execute("PRAGMA foreign_keys = ON")
         yield Registry(home, db)
 
@@ -283,11 +283,11 @@ def read_registry(home: Path) -> Iterator[Registry | None]:
     Raises:
         StanceError: the file is not a registry, or is of another version.
     """
-    if not (home / REGISTRY).is_file():
+    if not _is_there(home):
         yield None
         return
-    with read_file(home / REGISTRY, KIND) as db:
-        yield None if db is None else Registry(home, db)
+    with read_database(home / REGISTRY, KIND) as db:
+        yield Registry(home, db)
 
 
 def read_champion(home: Path) -> Champion | None:
@@ -296,11 +296,19 @@ def read_champion(home: Path) -> Champion | None:
     Raises:
         StanceError: the file is not a registry, or is of another version.
     """
-    if not (home / REGISTRY).is_file():
+    if not _is_there(home):
         return None
-    with read_file(home / REGISTRY, KIND) as db:
-        row = db.execute(_CHAMPION).fetchone() if db else None
+    with read_database(home / REGISTRY, KIND) as db:
+        row = db.execute(_CHAMPION).fetchone()
     return Champion(row["version"], stored_model(row["version"]), row["changed"]) if row else None
+
+
+def _is_there(home: Path) -> bool:
+    try:
+        # It is empty for a moment, while another process makes it.
+        return (home / REGISTRY).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _keep_labels(labels: Path, home: Path, version: str) -> str:

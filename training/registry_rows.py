@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labels.sqlite_file import Kind, append_only
+from labels.database import Kind, append_only
 from training.home import stored_model
 
 EventKind = Literal["registered", "promoted", "forced", "refused", "rolled back"]
@@ -54,7 +54,7 @@ _SCHEMA = (
     "CREATE TRIGGER champion_delete BEFORE DELETE ON champion BEGIN SELECT RAISE(ABORT, 'one model serves'); END",
 )
 
-KIND = Kind("model registry", 0x5374616D, 1, _SCHEMA, "Name another home: STANCE_HOME.")
+KIND = Kind("a model registry", 0x5374616D, 1, _SCHEMA, hint="Name another home: STANCE_HOME.")
 
 
 @dataclass(frozen=True)

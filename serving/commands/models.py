@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 models_app = typer.Typer(help="The registry of models: which serves, which did, and why.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
+_SAID = ("version", "parent", "at", "by", "why")
+"""Parts of a decision that stand beside it anyway."""
+
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or as much of its beginning as is needed.")]
 
 
@@ -57,9 +60,8 @@ def models_show(version: Version, as_json: Json = False) -> None:
         print_json({**_as_dict(model, champion), "metrics": model.metrics, "history": history})
         return
     out.print(model.version, style="bold", markup=False)
-    serves = "champion" if champion and champion.version == model.version else "no champion now"
     known = {
-        "state": serves + (", promoted by force" if model.forced else ""),
+        "state": _state(model, champion, events),
         "parent": model.parent or "none",
         "registered": f"{_when(model.at)} by {model.by}: {model.why}",
         "recipe": model.recipe,
@@ -164,12 +166,18 @@ def _table(models: Sequence[Registered], champion: Registered | None) -> Table:
     return table
 
 
+def _state(model: Registered, champion: Registered | None, events: Sequence[Event]) -> str:
+    was = "was champion" if any(event.crowned for event in events) else "never was champion"
+    state = "champion" if champion and champion.version == model.version else was
+    return state + (", promoted by force" if model.forced else "")
+
+
 def _print_event(event: Event) -> None:
     instead = f", in place of {event.previous}" if event.previous else ""
     out.print(f"  {_when(event.at)}  {event.kind}{instead}, by {event.by}: {event.why}", markup=False)
     for name, value in (event.decision or {}).items():
         # What is nested is for programs: --json has all of it.
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and name not in _SAID:
             out.print(f"    {name}: {value}", markup=False)
         elif isinstance(value, list):
             for line in filter(lambda line: isinstance(line, str), value):

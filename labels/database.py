@@ -1,7 +1,4 @@
-"""SQLite files of one kind each: made whole, told by their header, and errors in words for the user.
-
-What was committed is on disk (write-ahead log, `synchronous = FULL`) and survives whatever then happens to the process.
-"""
+"""SQLite files that say what they are, and whose committed transactions survive whatever happens to the process."""
 
 from __future__ import annotations
 
@@ -15,26 +12,26 @@ from pathlib import Path
 from labels.errors import StanceError
 
 PATIENCE = 30.0
-"""Seconds to wait for another process that writes; one event takes it some milliseconds."""
+"""Seconds to wait for another process that writes; one transaction takes it some milliseconds."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file holds.
+    """What a file must be.
 
     Attributes:
-        name: what it is called, as in "is not a …".
-        application_id: marks the file, in its header.
+        title: what people are told it is, with its article.
+        application_id: marks the file in its header.
         version: of the schema, SQLite's `user_version`.
         schema: statements that make an empty file one of this kind.
-        elsewhere: what to do where the file turns out to be another.
+        hint: what to do where a file is of another kind.
     """
 
-    name: str
+    title: str
     application_id: int
     version: int
-    schema: Sequence[str]
-    elsewhere: str
+    schema: tuple[str, ...]
+    hint: str | None = None
 
 
 def append_only(table: str, keys: Sequence[str], says: str) -> tuple[str, ...]:
@@ -57,12 +54,17 @@ def append_only(table: str, keys: Sequence[str], says: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_file(path: Path, kind: Kind) -> Iterator[sqlite3.Connection]:
-    """Open a file for writing; one that is not there or empty becomes one of its kind. Its folder must exist.
+def open_database(path: Path, kind: Kind) -> Iterator[sqlite3.Connection]:
+    """Open a file for writing; one that is not there or empty becomes one of this kind.
+
+    Yields:
+        a connection that commits by itself (see `transaction`), to disk, and belongs to this thread.
 
     Raises:
         StanceError: the file is of another kind or version, or cannot be written.
     """
+    if not path.parent.is_dir():
+        raise StanceError("is not a folder", path=path.parent)
     with _connected(path, "rwc", kind) as db:
         if _is_blank(db):
             with transaction(db):
@@ -73,31 +75,28 @@ def open_file(path: Path, kind: Kind) -> Iterator[sqlite3.Connection]:
                     db.execute(f"PRAGMA application_id = {kind.application_id}")
                     db.execute(f"PRAGMA user_version = {kind.version}")
         _refuse_foreign(db, path, kind)
-        _use_write_ahead_log(db, path, kind)
+        _use_write_ahead_log(db, path)
         db.execute("PRAGMA synchronous = FULL")
         yield db
 
 
 @contextmanager
-def read_file(path: Path, kind: Kind) -> Iterator[sqlite3.Connection | None]:
-    """Open a file that is there, for reading; None where it is empty, as while another process makes it.
+def read_database(path: Path, kind: Kind) -> Iterator[sqlite3.Connection]:
+    """Open a file that is there, without changing it.
 
     Raises:
         StanceError: the file is not there, or is of another kind or version.
     """
-    # Not "ro", which would leave its own files beside this one for ever.
+    # Not "ro", which would leave its own files beside the database for ever.
     with _connected(path, "rw", kind) as db:
         db.execute("PRAGMA query_only = ON")
-        if _is_blank(db):
-            yield None
-            return
         _refuse_foreign(db, path, kind)
         yield db
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of the block or nothing; no other process writes meanwhile."""
+    """All that is done inside, or nothing; nobody else writes meanwhile."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -115,7 +114,7 @@ def understood(path: Path, kind: Kind) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         if code == sqlite3.SQLITE_NOTADB:
-            raise StanceError(f"is not a {kind.name} (not an SQLite file)", path=path) from error
+            raise StanceError(f"is not {kind.title} (not an SQLite file)", path=path) from error
         if code & 0xFF == sqlite3.SQLITE_BUSY:
             raise StanceError(f"another process has kept it locked for {PATIENCE:.0f} seconds", path=path) from error
         raise StanceError(f"cannot be used: {error}", path=path) from error
@@ -139,17 +138,17 @@ def _is_blank(db: sqlite3.Connection) -> bool:
 
 def _refuse_foreign(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
-        raise StanceError(f"is not a {kind.name}", path=path, hint=kind.elsewhere)
+        raise StanceError(f"is not {kind.title}", path=path, hint=kind.hint)
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != kind.version:
         raise StanceError(
-            f"is a {kind.name} of version {version}; this program knows version {kind.version}",
+            f"is {kind.title} of version {version}; this program knows version {kind.version}",
             path=path,
             hint="Use the release of stance that wrote it, or a newer one.",
         )
 
 
-def _use_write_ahead_log(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
+def _use_write_ahead_log(db: sqlite3.Connection, path: Path) -> None:
     # SQLite does not wait by itself here while another process opens the file for the first time.
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -161,6 +160,4 @@ def _use_write_ahead_log(db: sqlite3.Connection, path: Path, kind: Kind) -> None
                 raise
             time.sleep(0.01)
     if mode != "wal":
-        raise StanceError(
-            f"cannot be a {kind.name}: its file system has no shared memory", path=path, hint="Use a local one."
-        )
+        raise StanceError("cannot be used: its file system has no shared memory", path=path, hint="Use a local one.")
