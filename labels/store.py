@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from labels.database import Kind, open_database, read_database, transaction, understood
 from labels.errors import StanceError
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ APPLICATION_ID = 0x5374616E
 
 VERSION = 1
 """Version of the schema, SQLite's `user_version`."""
-
-PATIENCE = 30.0
-"""Seconds to wait for another process that writes; one label takes it some milliseconds."""
 
 _SCHEMA = (
     """
@@ -62,9 +59,8 @@ _SCHEMA = (
     WHEN EXISTS (SELECT 1 FROM event WHERE seq = NEW.seq OR event = NEW.event OR undoes = NEW.undoes)
     BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END
     """,
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
 )
+_KIND = Kind("a label store", APPLICATION_ID, VERSION, _SCHEMA, hint="Name another --store.")
 
 _COLUMNS = (
     *("event", "undoes", "record", "annotator", "at", "labels", "text", "ref", "codebook", "holder"),
@@ -116,6 +112,19 @@ class Label:
     note: str | None = None
 
 
+class Clash(StanceError):
+    """An id that is in the store for something else.
+
+    Attributes:
+        kind: whose id it is, "event" or "record".
+        place: of the label among those that were added together, counted from 0.
+    """
+
+    def __init__(self, message: str, kind: Literal["event", "record"], place: int, *, path: Path, hint: str) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.kind, self.place = kind, place
+
+
 class Store:
     """An open store; belongs to the thread that opened it. Several processes may have the same file open."""
 
@@ -130,14 +139,25 @@ class Store:
             whether it is new; False where the same event is in the store already.
 
         Raises:
-            StanceError: a field is not as described, the event id was used for something else, the record id
-                stands for another sentence, or the store cannot be written.
+            Clash: the event id was used for something else, or the record id stands for another sentence.
+            StanceError: a field is not as described, or the store cannot be written.
         """
-        row = _row_of(label)
-        with self._appending(row) as new:
-            if new:
-                self._refuse_other_sentence(row)
+        (new,) = self.add_all([label])
         return new
+
+    def add_all(self, labels: Sequence[Label]) -> list[bool]:
+        """Append labels, all of them or none.
+
+        Returns:
+            for each whether it is new; of two that are the same the second is not.
+
+        Raises:
+            Clash: as `add`; it names the place of the label.
+            StanceError: as `add`.
+        """
+        rows = [_row_of(label) for label in labels]
+        with self._understood(), transaction(self._db):
+            return [self._append(row, place) for place, row in enumerate(rows)]
 
     def undo(self, event: str, undoes: str, annotator: str, at: datetime) -> bool:
         """Take a label back; what the annotator said of the sentence before it, if anything, counts again.
@@ -156,46 +176,55 @@ class Store:
                 cannot be written.
         """
         given = {"event": event, "undoes": undoes, "annotator": annotator, "at": _moment(at)}
-        with _understood(self.path):
+        with self._understood():
             undone = self._db.execute("SELECT * FROM event WHERE event = ?", (undoes,)).fetchone()
         if undone is None or undone["undoes"] is not None or undone["annotator"] != annotator:
             raise StanceError(f"holds no label '{undoes}' by '{annotator}' that could be undone", path=self.path)
         row = dict.fromkeys(_COLUMNS) | given | {"record": undone["record"]}
         _refuse_unwritable(row)
-        with self._appending(row) as new:
-            if new and self._db.execute("SELECT 1 FROM event WHERE undoes = ?", (undoes,)).fetchone():
-                raise StanceError(f"label '{undoes}' has been undone before", path=self.path)
+        with self._understood(), transaction(self._db):
+            new = not self._holds(row, 0)
+            if new:
+                if self._db.execute("SELECT 1 FROM event WHERE undoes = ?", (undoes,)).fetchone():
+                    raise StanceError(f"label '{undoes}' has been undone before", path=self.path)
+                self._db.execute(_INSERT, row)
         return new
 
     def labels(self) -> list[Label]:
         """The newest label of each record by each annotator that was not taken back, in the order of arrival."""
-        with _understood(self.path):
+        with self._understood():
             return [_label_of(row) for row in self._db.execute(_STANDING)]
 
-    @contextmanager
-    def _appending(self, row: dict[str, str | None]) -> Iterator[bool]:
-        """A transaction that inserts the row at its end, unless the same event is there (then it gives False)."""
-        with _understood(self.path), _transaction(self._db):
-            same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
-            # A client that sends again what it believes lost may well send it with another time.
-            if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
-                raise StanceError(
-                    f"event '{row['event']}' is in the store with other contents",
-                    path=self.path,
-                    hint="Give every event an id of its own.",
-                )
-            yield same is None
-            if same is None:
-                self._db.execute(_INSERT, row)
-
-    def _refuse_other_sentence(self, row: Mapping[str, str | None]) -> None:
+    def _append(self, row: Mapping[str, str | None], place: int) -> bool:
+        if self._holds(row, place):
+            return False
         other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
         if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
-            raise StanceError(
+            raise Clash(
                 f"record '{row['record']}' is in the store with another text or place",
+                "record",
+                place,
                 path=self.path,
                 hint="Give every sentence an id of its own.",
             )
+        self._db.execute(_INSERT, row)
+        return True
+
+    def _holds(self, row: Mapping[str, str | None], place: int) -> bool:
+        same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
+        # A client that sends again what it believes lost may well send it with another time.
+        if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
+            raise Clash(
+                f"event '{row['event']}' is in the store with other contents",
+                "event",
+                place,
+                path=self.path,
+                hint="Give every event an id of its own.",
+            )
+        return same is not None
+
+    def _understood(self) -> AbstractContextManager[None]:
+        return understood(self.path, _KIND)
 
 
 @contextmanager
@@ -205,18 +234,7 @@ def open_store(path: Path) -> Iterator[Store]:
     Raises:
         StanceError: the file is not a store, is of another version, or cannot be written.
     """
-    if not path.parent.is_dir():
-        raise StanceError("is not a folder", path=path.parent)
-    with _connected(path, "rwc") as db:
-        if _is_blank(db):
-            with _transaction(db):
-                # Another process may have been quicker.
-                if _is_blank(db):
-                    for statement in _SCHEMA:
-                        db.execute(statement)
-        _refuse_foreign(db, path)
-        _use_write_ahead_log(db, path)
-        db.execute("PRAGMA synchronous = FULL")
+    with open_database(path, _KIND) as db:
         yield Store(path, db)
 
 
@@ -228,79 +246,8 @@ def read_store(path: Path) -> list[Label]:
     """
     if not path.is_file():
         raise StanceError("there is no such file", path=path, hint="`stance labels annotate --store FILE` makes one.")
-    # Not "ro", which would leave its own files beside the store for ever.
-    with _connected(path, "rw") as db:
-        db.execute("PRAGMA query_only = ON")
-        _refuse_foreign(db, path)
+    with read_database(path, _KIND) as db:
         return Store(path, db).labels()
-
-
-@contextmanager
-def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    with _understood(path):
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        try:
-            yield db
-        finally:
-            db.close()
-
-
-def _is_blank(db: sqlite3.Connection) -> bool:
-    known = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    return known == [0, 0] and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-
-
-def _refuse_foreign(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StanceError("is not a label store", path=path, hint="Name another --store.")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        raise StanceError(
-            f"is a label store of version {version}; this program knows version {VERSION}",
-            path=path,
-            hint="Use the release of stance that wrote it, or a newer one.",
-        )
-
-
-def _use_write_ahead_log(db: sqlite3.Connection, path: Path) -> None:
-    # SQLite does not wait by itself here while another process opens the file for the first time.
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    if mode != "wal":
-        raise StanceError("cannot be a store: its file system has no shared memory", path=path, hint="Use a local one.")
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """Turns what SQLite says into what the user is told."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        if code == sqlite3.SQLITE_NOTADB:
-            raise StanceError("is not a label store (not an SQLite file)", path=path) from error
-        if code & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StanceError(f"another process has kept it locked for {PATIENCE:.0f} seconds", path=path) from error
-        raise StanceError(f"cannot be used: {error}", path=path) from error
 
 
 def _row_of(label: Label) -> dict[str, str | None]:
