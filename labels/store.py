@@ -112,7 +112,7 @@ class Label:
     note: str | None = None
 
 
-class Clash(StanceError):
+class ClashError(StanceError):
     """An id that is in the store for something else.
 
     Attributes:
@@ -139,7 +139,7 @@ class Store:
             whether it is new; False where the same event is in the store already.
 
         Raises:
-            Clash: the event id was used for something else, or the record id stands for another sentence.
+            ClashError: the event id was used for something else, or the record id stands for another sentence.
             StanceError: a field is not as described, or the store cannot be written.
         """
         (new,) = self.add_all([label])
@@ -152,7 +152,7 @@ class Store:
             for each whether it is new; of two that are the same the second is not.
 
         Raises:
-            Clash: as `add`; it names the place of the label.
+            ClashError: as `add`; it names the place of the label.
             StanceError: as `add`.
         """
         rows = [_row_of(label) for label in labels]
@@ -200,7 +200,7 @@ class Store:
             return False
         other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
         if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
-            raise Clash(
+            raise ClashError(
                 f"record '{row['record']}' is in the store with another text or place",
                 "record",
                 place,
@@ -214,7 +214,7 @@ class Store:
         same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
         # A client that sends again what it believes lost may well send it with another time.
         if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
-            raise Clash(
+            raise ClashError(
                 f"event '{row['event']}' is in the store with other contents",
                 "event",
                 place,

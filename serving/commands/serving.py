@@ -69,14 +69,15 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
     """Serve a model over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process)."""
+    from serving.access import SCORING_VARIABLE, scoring_needs_key
     from training.model_folder import DEFAULT_MODEL, MODEL_VARIABLE, load_model
 
     # A service that cannot load its model would be started again and again; so look first.
     trained = load_model(model)
     trained.estimator.load()
     _check_free(host, port)
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
+    if host not in ("127.0.0.1", "localhost", "::1") and not scoring_needs_key():
+        err.print(f"note: whoever reaches {host} can score texts; {SCORING_VARIABLE}=1 asks them for a key.")
     err.print(f"serving {trained.version} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
     os.environ[MODEL_VARIABLE] = str((model or DEFAULT_MODEL).resolve())
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
