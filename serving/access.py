@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from starlette.types import Scope
 
 from serving.errors import RequestError
 from serving.keys import key_holder, read_keys
+from training.home import home_folder
 
 SCORING_VARIABLE = "STANCE_SCORING_NEEDS_KEY"
 """Environment variable: 1 where scoring needs a key too."""
@@ -22,7 +22,7 @@ KEYED = ("/v1/labels", "/v1/retrain", "/v1/jobs")
 _HOLDER = "stance.key_holder"
 
 
-async def admitted(scope: Scope, home: Path, score_path: str) -> Scope:
+async def admitted(scope: Scope, score_path: str) -> Scope:
     """The scope of a request that may pass; where a key was needed, with the name of the key's holder.
 
     Raises:
@@ -33,7 +33,7 @@ async def admitted(scope: Scope, home: Path, score_path: str) -> Scope:
     # A browser asks by OPTIONS, without the key, whether it may send one.
     if scope["method"] == "OPTIONS" or not (scoring or any(path == p or path.startswith(f"{p}/") for p in KEYED)):
         return scope
-    return {**scope, _HOLDER: await run_in_threadpool(_holder, scope["headers"], home)}
+    return {**scope, _HOLDER: await run_in_threadpool(_holder, scope["headers"])}
 
 
 def scoring_needs_key() -> bool:
@@ -53,8 +53,8 @@ def holder_of(request: Request) -> str:
     return holder
 
 
-def _holder(headers: Iterable[tuple[bytes, bytes]], home: Path) -> str:
-    keys = read_keys(home)
+def _holder(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    keys = read_keys(home_folder())
     if not keys:
         raise RequestError(
             403, "this needs an API key, and there is none yet; `stance keys add NAME` makes one", code="no_keys"

@@ -15,7 +15,6 @@ from serving.access import admitted
 from serving.bodies import parsed
 from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
-from training.home import home_folder
 
 SCORE_PATH = "/v1/score"
 
@@ -46,7 +45,7 @@ class Gate:
             return
         envelope = _Envelope(scope, receive, send)
         try:
-            scope = await admitted(scope, home_folder(), SCORE_PATH)
+            scope = await admitted(scope, SCORE_PATH)
             body = await _read(scope, receive)
             if scope["path"] == SCORE_PATH and scope["method"] == "POST":
                 check_score_request(body, self._target_ids())

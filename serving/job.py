@@ -117,18 +117,23 @@ def retraining(asked: Asked, home: Path, progress: Progress, stage: Callable[[st
 
 def main(work: Work = retraining) -> None:
     """Run the job that the first argument names; the others are descriptors of the locks that this process holds."""
-    job_id, *locks = sys.argv[1:]
+    job_id, locks = sys.argv[1], [int(number) for number in sys.argv[2:]]
+    # What the job starts may outlive it, and must not keep its locks.
     for lock in locks:
-        # What the job starts may outlive it, and must not keep its locks.
-        os.set_inheritable(int(lock), False)
+        os.set_inheritable(lock, False)
+    os.register_at_fork(after_in_child=lambda: _close(locks))
     signal.signal(signal.SIGTERM, _stop)
     os.nice(NICENESS)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     _logger.setLevel(logging.INFO)
     run_job(job_id, home_folder(), work)
     # Who sees that it has ended may start the next, although this process still has much to take down.
-    for lock in locks:
-        os.close(int(lock))
+    _close(locks)
+
+
+def _close(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

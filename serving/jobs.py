@@ -213,6 +213,10 @@ def _settle(records: JobRecords, job: Job, home: Path) -> Job:
     """The job; where its process has gone without a word, that is put on record first."""
     if job.ended or _lives(home, job.id):
         return job
+    # A job says how it ended before it lets go of its locks; so what the record says now is the last word.
+    job = records.job(job.id) or job
+    if job.ended:
+        return job
     left = _processes(job.id)
     if job.stopping and left:
         # What it started has to be gone too before it counts as cancelled.
@@ -221,7 +225,6 @@ def _settle(records: JobRecords, job: Job, home: Path) -> Job:
         with suppress(psutil.Error):
             process.kill()
     records.end(job.id, "cancelled" if job.stopping else "failed", error=None if job.stopping else DIED)
-    # It may have ended well between the two looks, and then that stands.
     return records.job(job.id) or job
 
 

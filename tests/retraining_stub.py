@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.conftest import PROJECT
 
 _STUB = """
+import os
 import subprocess
 import sys
 import time
@@ -46,6 +47,11 @@ def retrain(asked, home, progress=None, stage=None):
     for step in range(4):
         progress("epochs", step, 4)
     (home / "asked").write_text(repr(asked))
+    if asked.why == "forks":
+        if os.fork() == 0:
+            (home / "child").write_text(str(os.getpid()))
+            time.sleep(600)
+        time.sleep(600)
     if asked.why in ("long", "stubborn"):
         command = [sys.executable, "-S", "-c", CHILD]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=asked.why == "stubborn")
@@ -72,7 +78,7 @@ sys.modules["training.retraining"] = module
 
 
 def stub_path(folder: Path) -> str:
-    """A PYTHONPATH under which jobs do what their `why` says: long, stubborn, breaks, cannot, talks, or anything."""
+    """A PYTHONPATH under which jobs do what their `why` says; see `retrain` above."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(_STUB, encoding="utf8")
     return f"{folder}{os.pathsep}{PROJECT}"

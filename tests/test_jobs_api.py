@@ -176,7 +176,7 @@ def test_the_command_line_and_the_service_wait_for_each_other(asker: Asker) -> N
     child.kill()
 
 
-@pytest.mark.parametrize("why", ["long", "stubborn"])
+@pytest.mark.parametrize("why", ["long", "stubborn", "forks"])
 def test_cancelling_ends_the_process_and_its_children(asker: Asker, why: str) -> None:
     job_id = asker.started(why)
     child = child_of_job(asker.home)
@@ -202,7 +202,7 @@ def test_a_job_that_has_ended_stays_as_it_is(asker: Asker) -> None:
     assert asker.job(job["id"]) == job
 
 
-@pytest.mark.parametrize("why", ["long", "stubborn"])
+@pytest.mark.parametrize("why", ["long", "stubborn", "forks"])
 def test_a_job_that_was_killed_has_failed(asker: Asker, why: str) -> None:
     job_id = asker.started(why)
     child = child_of_job(asker.home)
@@ -297,6 +297,7 @@ def job_of_record(home: Path) -> Any:
     return job.progress
 
 
+@pytest.mark.slow
 def test_a_job_outlives_the_service_that_started_it(home: Path, tmp_path: Path) -> None:
     key = add_key(home, "desk")
     environment = {
