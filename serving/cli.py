@@ -11,6 +11,7 @@ import serving.commands.agreement
 import serving.commands.benchmark
 import serving.commands.evaluation
 import serving.commands.exchange
+import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
