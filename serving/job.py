@@ -97,8 +97,14 @@ class Word:
 
 def retraining(asked: Asked, home: Path, progress: Progress, stage: Callable[[str], None]) -> Mapping[str, Any]:
     """The work of a job: the labels that came over HTTP, and the comparison that follows from them."""
-    # Only here: all of training hangs on it, and the service is installed without.
-    from training.retraining import Retraining, retrain
+    # Only here: all of training hangs on it, and the service may be installed without.
+    try:
+        from training.retraining import Retraining, retrain
+    except ModuleNotFoundError as missing:
+        raise StanceError(
+            f"retraining needs the package {missing.name}, which is not installed where the service runs",
+            hint="Install the extra 'train' there: pip install 'stance[train]'.",
+        ) from missing
 
     corpus, store = os.environ.get(CORPUS_VARIABLE), home / STORE_FILE
     given = Retraining(

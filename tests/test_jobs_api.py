@@ -100,6 +100,7 @@ def asker(service: TestClient, home: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_job_from_its_start_to_its_decision(asker: Asker) -> None:
+    (asker.home / "labels.sqlite").touch()
     response = asker.retrain("labels of March", recipe="floor", force=True)
     assert response.status_code == 202
     job = response.json()
