@@ -15,6 +15,7 @@ from serving.gate import SCORE_PATH, Gate
 from serving.openapi import openapi_document
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
+from serving.usage import usage_here
 from serving.version import VERSION
 from training.model_folder import Model, load_model, named_model_folder
 
@@ -67,6 +68,11 @@ class Stance:
     def __init__(self) -> None:
         self.model = load_model(named_model_folder())
         self.model.estimator.load()
+        self.usage = usage_here()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def stop_counting(self) -> None:
+        self.usage.close()
 
     def __is_ready__(self) -> bool:
         return True
@@ -76,7 +82,8 @@ class Stance:
         """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
-        return JSONResponse({"model": {"version": model.version}, "results": score_texts(model, texts, targets)})
+        results = score_texts(model, texts, targets, count=self.usage.count)
+        return JSONResponse({"model": {"version": model.version}, "results": results})
 
 
 # The decorators made a BentoML service of the class.

@@ -9,7 +9,8 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from training.dataset import marks, texts_of, units_of
+from training.dataset import texts_of, units_of
+from training.marks import marks
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
 
