@@ -74,7 +74,9 @@ class Design:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = {measure: table.astype(np.float64) for measure, table in tables.items()}
-        self._shares = {measure: table.sum(axis=0) / table.sum() for measure, table in self._tables.items()}
+        self._shares: dict[Measure, Floats] = {
+            measure: table.sum(axis=0) / table.sum() for measure, table in self._tables.items()
+        }
         self._effect = cache(self._worked_out)
 
     def measures(self) -> list[Measure]:
@@ -93,7 +95,8 @@ class Design:
 
 def profile_of_groups(tables: Tables, times: Floats | None = None) -> dict[Measure, Floats]:
     """Counts of all groups together, of each as often as `times` says (shape (groups,)); once where None."""
-    return {m: table.sum(axis=0).astype(float) if times is None else times @ table for m, table in tables.items()}
+    weighted = {m: table if times is None else table * times[:, None] for m, table in tables.items()}
+    return {measure: table.sum(axis=0).astype(np.float64) for measure, table in weighted.items()}
 
 
 def compared(reference: Mapping[Measure, Floats], window: Mapping[Measure, Floats], design: Design) -> list[Finding]:
@@ -103,7 +106,7 @@ def compared(reference: Mapping[Measure, Floats], window: Mapping[Measure, Float
     """
     tested = []
     for measure in design.measures():
-        if measure not in reference or measure not in window or not window[measure].sum():
+        if not all(counts.get(measure, np.zeros(1)).sum() for counts in (reference, window)):
             continue
         first, second = reference[measure], window[measure]
         size = min(first.sum(), second.sum())

@@ -58,6 +58,8 @@ def drift(
     earlier = _span(reference_days) if reference_days is not None else None
     if earlier and earlier[1] >= window[0]:
         raise typer.BadParameter("must lie before the days that are looked at", param_hint="--reference-days")
+    if simulate and (days or first or earlier):
+        raise typer.BadParameter("looks at no days", param_hint="--simulate")
     trained = load_model(model, cache=True)
     if simulate:
         _simulate(trained, labels, corpus, texts, simulate, as_json)
@@ -137,7 +139,7 @@ def _compare(
 
     now = read_usage(home, trained.version, *window)
     if not now.texts:
-        raise _nothing_counted(home, trained.version, window)
+        _check_counted(home, trained.version)
     test = _test_set(trained, labels, corpus)
     before = read_usage(home, trained.version, *earlier) if earlier else profile_of(test.said, trained.taxonomy)
     return {
@@ -153,20 +155,20 @@ def _about(profile: Profile, span: Span) -> dict[str, Any]:
     return {"from": span[0].isoformat(), "to": span[1].isoformat(), "texts": profile.texts}
 
 
-def _nothing_counted(home: Path, version: str, window: Span) -> StanceError:
+def _check_counted(home: Path, version: str) -> None:
+    """A quiet week is none of the user's mistakes, but another model or home may be."""
     from serving.usage import counted_versions, usage_file
 
     known = counted_versions(home)
-    others = ", ".join(f"{name} ({texts} texts)" for name, texts in sorted(known.items()) if name != version)
-    return StanceError(
-        f"holds no use of {version} from {window[0]} to {window[1]}",
-        path=usage_file(home),
-        hint=f"It was used on other days ({known[version]} texts): name them with --from and --to."
-        if version in known
-        else f"It holds other models, which --model can name: {others}."
-        if others
-        else "The service counts what it answers, unless STANCE_USAGE=0, under STANCE_HOME.",
-    )
+    if version not in known:
+        others = ", ".join(f"{name} ({texts} texts)" for name, texts in sorted(known.items()))
+        raise StanceError(
+            f"holds no use of {version}",
+            path=usage_file(home),
+            hint=f"It holds other models, which --model can name: {others}."
+            if others
+            else "The service counts what it answers under STANCE_HOME, unless STANCE_USAGE=0.",
+        )
 
 
 def _print_drift(found: Mapping[str, Any]) -> None:
