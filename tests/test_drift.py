@@ -17,14 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from labels.errors import StanceError
 from labels.taxonomy import load_taxonomy
 from serving.cli import app
 from serving.usage import Usage, usage_file
 from tests.conftest import meals_records, run_stance, write_lines
+from training.add_words import with_words
 from training.drift_simulation import simulate
 from training.homogeneity import DesignEffect, design_effect, homogeneity_p, pooled, stability_index
 from training.model_folder import load_model, save_model
 from training.profile import Said
+from training.train import read_labelled
 
 GROUPS, SIZE = 40, 8
 WORDS = [f"{a}{b}{c}" for a in "blr" for b in "aeiou" for c in ("mmel", "ffel", "ttik", "zzo")]
@@ -174,6 +177,16 @@ def test_a_model_that_does_not_know_its_words_gives_no_rate(
     done = run_stance("drift", "--model", tmp_path / "older", "--labels", later_labels, STANCE_HOME=str(home))
     assert done.returncode == 0, done.stderr
     assert "unknown words: not counted" in done.stdout
+
+
+def test_words_can_be_added_to_a_model_that_lacks_them(meals: Path, meals_model: Path) -> None:
+    model = load_model(meals_model)
+    data = read_labelled([meals / "labels.jsonl"], model.taxonomy, None)
+    without = replace(model, trained_on={kind: of for kind, of in model.trained_on.items() if kind != "words"})
+    again = with_words(without, data.part("train"))
+    assert again.trained_on["words"].tolist() == model.trained_on["words"].tolist()
+    with pytest.raises(StanceError, match="not the sentences"):
+        with_words(without, data.part("test"))
 
 
 def test_what_is_kept_of_the_test_set_may_be_damaged(

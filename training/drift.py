@@ -159,11 +159,15 @@ def drift(
 def _of_target(target_id: str, findings: Mapping[Measure, Finding]) -> dict[str, Any]:
     of = {measure[1]: finding for measure, finding in findings.items() if measure[0] == target_id}
     alarms = [finding.index for finding in of.values() if finding.alarm]
+    p_holm = min(finding.p_holm for finding in of.values())
+    shift = (
+        "large" if max(alarms, default=0) >= LARGE else "notable" if alarms else "little" if p_holm < ALPHA else "none"
+    )
     return {
         **{what: _about(finding) for what, finding in of.items()},
-        "p_holm": number(min(finding.p_holm for finding in of.values())),
+        "p_holm": number(p_holm),
         "needs_labels": bool(alarms),
-        "shift": "large" if max(alarms, default=0) >= LARGE else "notable" if alarms else "none",
+        "shift": shift,
     }
 
 

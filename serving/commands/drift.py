@@ -23,6 +23,7 @@ NEEDS_LABELS = 3
 """Exit code where a target needs labels, or unknown words have become many."""
 
 Span = tuple[date, date]
+_QUIET = {"none": "as before", "little": "differs, but little"}
 
 
 @app.command()
@@ -195,7 +196,7 @@ def _print_drift(found: Mapping[str, Any]) -> None:
             f"{of['confidence']['index']:.2f}",
             f"{abstained['reference'][1]:.0%} → {abstained['window'][1]:.0%}",
             f"{of['p_holm']:.3f}",
-            f"needs labels: {of['shift']} shift" if of["needs_labels"] else "as before",
+            f"needs labels: {of['shift']} shift" if of["needs_labels"] else _QUIET[of["shift"]],
         )
     out.print(table)
     _print_words(found["unknown_words"])
