@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import serving.commands.adjudication
 import serving.commands.agreement
 import serving.commands.benchmark
+import serving.commands.drift
 import serving.commands.evaluation
 import serving.commands.exchange
 import serving.commands.keys

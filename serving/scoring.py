@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labels.taxonomy import Target, Taxonomy
+from training.answers import Answers
 from training.model_folder import Model
 from training.outcomes import Progress
 
@@ -17,7 +18,11 @@ DECIMALS = 6
 
 
 def score_texts(
-    model: Model, texts: Sequence[str], targets: Sequence[str] | None = None, progress: Progress | None = None
+    model: Model,
+    texts: Sequence[str],
+    targets: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    count: Callable[[Model, Sequence[str], Answers], None] | None = None,
 ) -> list[dict[str, Any]]:
     """The answer for each text, in their order.
 
@@ -25,6 +30,8 @@ def score_texts(
         model: a trained model.
         texts: none of them empty.
         targets: ids to answer for, in that order; all of the taxonomy where None.
+        progress: told how far it is.
+        count: told what the model answers, for all targets, before it is put in words.
 
     Returns:
         for each text `targets` (id → label, abstained, score, probabilities) and `truncated` (longer than is read).
@@ -37,6 +44,8 @@ def score_texts(
     taxonomy = model.taxonomy
     columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
     given = model.answers(texts, progress)
+    if count:
+        count(model, texts, given)
     return [
         {
             "targets": {

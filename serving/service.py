@@ -19,6 +19,7 @@ from serving.live_model import LiveModel
 from serving.openapi import openapi_document
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
+from serving.usage import usage_here
 from serving.version import VERSION
 from training.home import home_folder
 from training.model_folder import Model
@@ -75,6 +76,7 @@ class Stance:
 
     def __init__(self) -> None:
         self.live = LiveModel(home_folder())
+        self.usage = usage_here()
 
     @property
     def model(self) -> Model:
@@ -83,8 +85,9 @@ class Stance:
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
-        """Stop following the champion."""
+        """Stop following the champion, and write what was counted."""
         self.live.close()
+        self.usage.close()
 
     def __is_ready__(self) -> bool:
         return True
@@ -94,7 +97,8 @@ class Stance:
         """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
-        return JSONResponse({"model": {"version": model.version}, "results": score_texts(model, texts, targets)})
+        results = score_texts(model, texts, targets, count=self.usage.count)
+        return JSONResponse({"model": {"version": model.version}, "results": results})
 
 
 # The decorators made a BentoML service of the class.

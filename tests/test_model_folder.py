@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from labels.records import default_label_files, read_records
 from labels.taxonomy import load_taxonomy
 from tests.conftest import PROJECT, meals_records, run_stance
-from training.dataset import fingerprint, marks
+from training.dataset import fingerprint
+from training.marks import marks
 from training.model_folder import DEFAULT_MODEL, load_model, save_model
 from training.recipes import load_recipe
 from training.train import read_labelled, train

@@ -165,7 +165,7 @@ def test_the_frameworks_errors_wear_the_same_envelope(
 
 
 def test_a_failure_inside_is_an_error_500_in_the_envelope(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is on fire")
 
     monkeypatch.setattr("serving.service.score_texts", broken)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from datasets import Dataset, Features, List, Value
-from numpy.typing import NDArray
 
 from labels.corpus import Sentence
 from labels.records import Labels, Record
@@ -89,9 +88,3 @@ def class_counts(outcomes: Outcomes, taxonomy: Taxonomy) -> dict[str, dict[str, 
         }
         for target, column in zip(taxonomy, outcomes.T, strict=True)
     }
-
-
-def marks(values: Sequence[str]) -> NDArray[np.uint64]:
-    """Eight bytes of the SHA-256 of each distinct value, sorted: enough to recognise it again, not to read it."""
-    digests = {hashlib.sha256(value.encode("utf8", "surrogatepass")).digest()[:8] for value in values}
-    return np.array(sorted(int.from_bytes(digest, "big") for digest in digests), np.uint64)

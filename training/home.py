@@ -27,3 +27,8 @@ def bentoml_home() -> Path:
 def stored_model(version: str) -> Path:
     """The folder of a model in the BentoML model store, whether it is there or not."""
     return bentoml_home() / "models" / STORE_NAME / version
+
+
+def labels_file(home: Path, version: str) -> Path:
+    """The label records of a registered model, whether they are there or not."""
+    return home / "labels" / f"{version}.jsonl"

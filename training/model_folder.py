@@ -2,8 +2,8 @@
 
 `model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `decision.json` (calibration, how
 labels are decided, when it abstains), `held_out.safetensors` (what that was fitted on), `trained_on.safetensors` (marks
-of the training sentences and groups, so that nobody is scored on what they were trained on) and `metrics.json` (figures
-on sentences of the training part that were held out).
+of the training sentences and groups, so that nobody is scored on what they were trained on, and of their words) and
+`metrics.json` (figures on sentences of the training part that were held out).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MODEL_VARIABLE = "STANCE_MODEL"
 """Environment variable that names the one model folder that a service loads, whoever is champion."""
 
 Marks = Mapping[str, NDArray[np.uint64]]
-"""`sentences` and `groups`: see `training.dataset.marks`."""
+"""`sentences` and `groups`, and `words`, which folders of older date lack: see `training.marks`."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Model:
         taxonomy: its targets.
         recipe: how it was trained.
         data: what it was trained on: fingerprint, counts by class and by file, what was missing.
-        trained_on: marks of the training sentences and groups.
+        trained_on: marks of the training sentences, groups and words.
         metrics: cross-validated figures of the training part.
         version: recipe and twelve digits of the hash of all that decides its answers.
     """

@@ -18,7 +18,7 @@ from typing import Any
 from labels.database import open_database, read_database, transaction, understood
 from labels.errors import StanceError
 from labels.files import write_whole
-from training.home import stored_model
+from training.home import labels_file, stored_model
 from training.registry_rows import KIND, Champion, Event, EventKind, Registered, event_from, registered_from
 
 __all__ = ["Champion", "Event", "Registered", "Registry", "open_registry", "read_champion", "read_registry"]
@@ -313,13 +313,14 @@ def _is_there(home: Path) -> bool:
 
 def _keep_labels(labels: Path, home: Path, version: str) -> str:
     """Copy a label file into the home; its path there, seen from the home."""
+    place = labels_file(home, version)
     try:
         text = labels.read_text(encoding="utf8")
-        (home / "labels").mkdir(exist_ok=True)
+        place.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=labels) from error
-    write_whole(home / "labels" / f"{version}.jsonl", text)
-    return f"labels/{version}.jsonl"
+    write_whole(place, text)
+    return str(place.relative_to(home))
 
 
 def _refuse_unsaid(**said: str) -> None:

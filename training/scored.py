@@ -10,7 +10,8 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
-from training.dataset import marks, texts_of, units_of
+from training.dataset import texts_of, units_of
+from training.marks import marks
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
 

@@ -20,12 +20,13 @@ from labels.pool import CORPUS, read_pool
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
 from training.answers import Fitted, Rules, fit_rules
-from training.dataset import class_counts, fingerprint, marks, outcome_matrix, texts_of, to_dataset, units_of
+from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
 from training.fine_tuned import FineTunedClassifier
 from training.held_out import HeldOut
 from training.help_from import HelpFrom
 from training.linear import new_linear
+from training.marks import marks, word_marks
 from training.metrics import confusion
 from training.model_folder import Model
 from training.outcomes import Progress
@@ -167,7 +168,7 @@ def train(
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
             "training": {"seconds": round(time.monotonic() - began), "cores": os.cpu_count()},
         },
-        trained_on={"sentences": marks(texts_of(part)), "groups": marks(units)},
+        trained_on={"sentences": marks(texts_of(part)), "groups": marks(units), "words": word_marks(texts_of(part))},
         metrics={},
     )
     return decided(trained)
