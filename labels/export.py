@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from labels.consensus import AGREED, DIFFERING, SINGLE, agreed, how_decided
 from labels.errors import StanceError
 from labels.files import write_whole
-from labels.records import Annotation, Record, read_records
+from labels.records import Annotation, Record, apart
 from labels.store import Label, read_store
 from labels.taxonomy import Taxonomy
 
@@ -27,16 +26,24 @@ def export_labels(store: Path, out: Path, taxonomy: Taxonomy) -> dict[str, int]:
         StanceError: the store cannot be read, holds a label that the taxonomy lacks, or the file cannot be written;
             then an older file stays as it was.
     """
-    labels = read_store(store)
-    for label in labels:
-        _refuse_unknown(label, store, taxonomy)
+    records = read_store_records(store, taxonomy)
     if out.exists() and out.samefile(store):
         raise StanceError("is the store itself", path=out, hint="Name another --out.")
-    records = merged(labels, taxonomy)
-    lines = "".join(_line(record) for record in records)
-    _refuse_unreadable(lines, store, taxonomy)
-    write_whole(out, lines)
+    write_whole(out, "".join(_line(record) for record in records))
     return {how: sum(record.decided == how for record in records) for how in (SINGLE, AGREED, DIFFERING)}
+
+
+def read_store_records(store: Path, taxonomy: Taxonomy, *, skip_unknown_targets: bool = False) -> list[Record]:
+    """What stands in a store, one record a sentence (see `merged`).
+
+    Raises:
+        StanceError: the store cannot be read, holds a label that the taxonomy lacks, or its records cannot stand
+            together (see `apart`).
+    """
+    labels = read_store(store)
+    for label in labels:
+        _refuse_unknown(label, store, taxonomy, skip_unknown_targets)
+    return apart((record, f"{store}, record '{record.id}'", None) for record in merged(labels, taxonomy))
 
 
 def merged(labels: Iterable[Label], taxonomy: Taxonomy) -> list[Record]:
@@ -99,9 +106,11 @@ def _dissent(differing: Sequence[str], annotations: Sequence[Annotation]) -> str
     return "not decided: " + "; ".join(f"{t} ({who})" for t, who in quoted.items()) if differing else None
 
 
-def _refuse_unknown(label: Label, store: Path, taxonomy: Taxonomy) -> None:
+def _refuse_unknown(label: Label, store: Path, taxonomy: Taxonomy, skip_unknown_targets: bool) -> None:
     for target_id, given in label.labels.items():
         if target_id not in taxonomy.ids:
+            if skip_unknown_targets:
+                continue
             problem = f"no target '{target_id}' in the taxonomy (it has {', '.join(taxonomy.ids)})"
         elif given is not None and given not in taxonomy[target_id].classes:
             problem = f"'{given}' is not a class of {target_id} ({', '.join(taxonomy[target_id].classes)}, or null)"
@@ -110,19 +119,9 @@ def _refuse_unknown(label: Label, store: Path, taxonomy: Taxonomy) -> None:
         raise StanceError(
             f"record '{label.record}' by '{label.annotator}': {problem}",
             path=store,
+            field=f"labels.{target_id}",
             hint="Name the --targets file that it was labelled by.",
         )
-
-
-def _refuse_unreadable(lines: str, store: Path, taxonomy: Taxonomy) -> None:
-    """What other commands would refuse must not come to stand in a good file's place."""
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / "labels.jsonl"
-        trial.write_text(lines, encoding="utf8")
-        try:
-            read_records([trial], taxonomy)
-        except StanceError as error:
-            raise StanceError(f"cannot be a label file: {error.message}", path=store, field=error.field) from error
 
 
 def _line(record: Record) -> str:

@@ -61,17 +61,20 @@ class NearDuplicates:
         self._empty = MinHash(num_perm=_BANDS * _ROWS, seed=1)
         self._index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
         self._added: list[Shingles] = []
+        self._shingles: set[tuple[str, ...]] = set()
 
     def add(self, text: str) -> None:
         found = shingles(text)
         if found:
             self._index.insert(len(self._added), self._signature(found), check_duplication=False)
         self._added.append(found)
+        self._shingles |= found
 
     def like(self, text: str) -> list[Likeness]:
         """The texts that are near-duplicates of this one, in the order in which they were added."""
         found = shingles(text)
-        if not found:
+        # Most texts have nothing in common with any; to see that takes a tenth of a signature's time.
+        if found.isdisjoint(self._shingles):
             return []
         numbers = sorted(self._index.query(self._signature(found)))
         likenesses = (Likeness(number, similarity(found, self._added[number])) for number in numbers)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from labels.database import Kind, append_only, open_database, read_database, transaction, understood
 from labels.errors import StanceError
@@ -53,7 +53,6 @@ _SCHEMA = (
     "CREATE INDEX event_record ON event (record)",
     *append_only("event", ("seq", "event", "undoes"), "the store is append-only"),
 )
-
 _KIND = Kind("a label store", APPLICATION_ID, VERSION, _SCHEMA, hint="Name another --store.")
 
 _COLUMNS = (
@@ -106,6 +105,19 @@ class Label:
     note: str | None = None
 
 
+class ClashError(StanceError):
+    """An id that is in the store for something else.
+
+    Attributes:
+        kind: whose id it is, "event" or "record".
+        place: of the label among those that were added together, counted from 0.
+    """
+
+    def __init__(self, message: str, kind: Literal["event", "record"], place: int, *, path: Path, hint: str) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.kind, self.place = kind, place
+
+
 class Store:
     """An open store; belongs to the thread that opened it. Several processes may have the same file open."""
 
@@ -120,14 +132,25 @@ class Store:
             whether it is new; False where the same event is in the store already.
 
         Raises:
-            StanceError: a field is not as described, the event id was used for something else, the record id
-                stands for another sentence, or the store cannot be written.
+            ClashError: the event id was used for something else, or the record id stands for another sentence.
+            StanceError: a field is not as described, or the store cannot be written.
         """
-        row = _row_of(label)
-        with self._appending(row) as new:
-            if new:
-                self._refuse_other_sentence(row)
+        (new,) = self.add_all([label])
         return new
+
+    def add_all(self, labels: Sequence[Label]) -> list[bool]:
+        """Append labels, all of them or none.
+
+        Returns:
+            for each whether it is new; of two that are the same the second is not.
+
+        Raises:
+            ClashError: as `add`; it names the place of the label.
+            StanceError: as `add`.
+        """
+        rows = [_row_of(label) for label in labels]
+        with self._understood(), transaction(self._db):
+            return [self._append(row, place) for place, row in enumerate(rows)]
 
     def undo(self, event: str, undoes: str, annotator: str, at: datetime) -> bool:
         """Take a label back; what the annotator said of the sentence before it, if anything, counts again.
@@ -146,46 +169,55 @@ class Store:
                 cannot be written.
         """
         given = {"event": event, "undoes": undoes, "annotator": annotator, "at": _moment(at)}
-        with understood(self.path, _KIND):
+        with self._understood():
             undone = self._db.execute("SELECT * FROM event WHERE event = ?", (undoes,)).fetchone()
         if undone is None or undone["undoes"] is not None or undone["annotator"] != annotator:
             raise StanceError(f"holds no label '{undoes}' by '{annotator}' that could be undone", path=self.path)
         row = dict.fromkeys(_COLUMNS) | given | {"record": undone["record"]}
         _refuse_unwritable(row)
-        with self._appending(row) as new:
-            if new and self._db.execute("SELECT 1 FROM event WHERE undoes = ?", (undoes,)).fetchone():
-                raise StanceError(f"label '{undoes}' has been undone before", path=self.path)
+        with self._understood(), transaction(self._db):
+            new = not self._holds(row, 0)
+            if new:
+                if self._db.execute("SELECT 1 FROM event WHERE undoes = ?", (undoes,)).fetchone():
+                    raise StanceError(f"label '{undoes}' has been undone before", path=self.path)
+                self._db.execute(_INSERT, row)
         return new
 
     def labels(self) -> list[Label]:
         """The newest label of each record by each annotator that was not taken back, in the order of arrival."""
-        with understood(self.path, _KIND):
+        with self._understood():
             return [_label_of(row) for row in self._db.execute(_STANDING)]
 
-    @contextmanager
-    def _appending(self, row: dict[str, str | None]) -> Iterator[bool]:
-        """A transaction that inserts the row at its end, unless the same event is there (then it gives False)."""
-        with understood(self.path, _KIND), transaction(self._db):
-            same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
-            # A client that sends again what it believes lost may well send it with another time.
-            if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
-                raise StanceError(
-                    f"event '{row['event']}' is in the store with other contents",
-                    path=self.path,
-                    hint="Give every event an id of its own.",
-                )
-            yield same is None
-            if same is None:
-                self._db.execute(_INSERT, row)
-
-    def _refuse_other_sentence(self, row: Mapping[str, str | None]) -> None:
+    def _append(self, row: Mapping[str, str | None], place: int) -> bool:
+        if self._holds(row, place):
+            return False
         other = "SELECT 1 FROM event WHERE record = ? AND labels IS NOT NULL AND (text IS NOT ? OR ref IS NOT ?)"
         if self._db.execute(other, (row["record"], row["text"], row["ref"])).fetchone():
-            raise StanceError(
+            raise ClashError(
                 f"record '{row['record']}' is in the store with another text or place",
+                "record",
+                place,
                 path=self.path,
                 hint="Give every sentence an id of its own.",
             )
+        self._db.execute(_INSERT, row)
+        return True
+
+    def _holds(self, row: Mapping[str, str | None], place: int) -> bool:
+        same = self._db.execute("SELECT * FROM event WHERE event = ?", (row["event"],)).fetchone()
+        # A client that sends again what it believes lost may well send it with another time.
+        if same is not None and any(same[name] != row[name] for name in _COLUMNS if name != "at"):
+            raise ClashError(
+                f"event '{row['event']}' is in the store with other contents",
+                "event",
+                place,
+                path=self.path,
+                hint="Give every event an id of its own.",
+            )
+        return same is not None
+
+    def _understood(self) -> AbstractContextManager[None]:
+        return understood(self.path, _KIND)
 
 
 @contextmanager

@@ -87,11 +87,15 @@ class Taxonomy:
         """Length of the class axis: the most outcomes that any target has."""
         return max(len(target.outcomes) for target in self.targets)
 
+    def get(self, target_id: str) -> Target | None:
+        """The target of that id, if there is one."""
+        return next((target for target in self.targets if target.id == target_id), None)
+
     def __getitem__(self, target_id: str) -> Target:
-        for target in self.targets:
-            if target.id == target_id:
-                return target
-        raise KeyError(target_id)
+        target = self.get(target_id)
+        if target is None:
+            raise KeyError(target_id)
+        return target
 
     def as_dict(self) -> dict[str, Any]:
         return {"targets": {target.id: target.as_dict() for target in self.targets}}

@@ -11,16 +11,19 @@ import serving.commands.agreement
 import serving.commands.benchmark
 import serving.commands.evaluation
 import serving.commands.exchange
+import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling
 import serving.commands.labels
+import serving.commands.merging
 import serving.commands.models
+import serving.commands.retraining
 import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands
 from labels.errors import StanceError
 from serving.commands.console import app, err
 
-SEVERAL = ("--labels", "--models")
+SEVERAL = ("--labels", "--models", "--sizes")
 """Options that may be followed by several values."""
 
 

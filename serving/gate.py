@@ -1,4 +1,4 @@
-"""What every request passes before BentoML sees it: bounds, validation, and one envelope for all errors.
+"""What every request passes before BentoML sees it: keys, bounds, validation, and one envelope for all errors.
 
 BentoML bounds no body, answers errors in several shapes and hangs where a middleware raises; so requests are read,
 counted and checked here, and whatever the framework answers with a status of 400 or more is put into the envelope.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labels.records import first_problem
-from serving.errors import RequestError, error_response, plain_error
+from serving.access import admitted
+from serving.bodies import parsed
+from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
 
 SCORE_PATH = "/v1/score"
@@ -21,11 +21,10 @@ SCORE_PATH = "/v1/score"
 _logger = logging.getLogger("bentoml.stance")
 
 _CODES = {
-    "json_invalid": ("invalid_json", "the body is not JSON"),
-    "too_long": ("too_many_texts", f"at most {MAX_TEXTS} texts a request"),
-    "string_too_long": ("text_too_long", f"a text has at most {MAX_CHARACTERS} characters"),
-    "string_too_short": ("empty_text", "a text must not be empty"),
-    "string_pattern_mismatch": ("empty_text", "a text must not be empty"),
+    ("texts", "too_long"): ("too_many_texts", f"at most {MAX_TEXTS} texts a request"),
+    ("texts", "string_too_long"): ("text_too_long", f"a text has at most {MAX_CHARACTERS} characters"),
+    ("texts", "string_too_short"): ("empty_text", "a text must not be empty"),
+    ("texts", "string_pattern_mismatch"): ("empty_text", "a text must not be empty"),
 }
 
 
@@ -46,13 +45,14 @@ class Gate:
             return
         envelope = _Envelope(scope, receive, send)
         try:
+            scope = await admitted(scope, SCORE_PATH)
             body = await _read(scope, receive)
             if scope["path"] == SCORE_PATH and scope["method"] == "POST":
                 check_score_request(body, self._target_ids())
                 # Whatever the client called it, it is JSON; curl's -d says it was a form.
                 others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
                 scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-            await self._app(scope, _replay(body, receive), envelope.send)
+            await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
         except RequestError as error:
             await envelope.fail(error)
         except Exception:
@@ -66,14 +66,7 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
     Raises:
         RequestError: 400, with code, message and field.
     """
-    try:
-        request = ScoreRequest.model_validate_json(body)
-    except ValidationError as error:
-        field, message = first_problem(error)
-        code, plain = _CODES.get(error.errors(include_url=False)[0]["type"], ("invalid_request", ""))
-        if code == "invalid_json":
-            plain = f"{plain}: {message.removeprefix('invalid JSON: ')}"
-        raise RequestError(400, plain or message, code=code, field=field or None) from None
+    request = parsed(ScoreRequest, body, _CODES)
     for place, target_id in enumerate(request.targets or ()):
         if target_id not in target_ids:
             raise RequestError(
@@ -92,6 +85,7 @@ class _Envelope:
         self._scope, self._receive, self._send = scope, receive, send
         self._started = False
         self._replaced: int | None = None
+        self.raised: list[RequestError] = []
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -102,7 +96,7 @@ class _Envelope:
         if self._replaced is None:
             await self._send(message)
         elif not message.get("more_body"):
-            await self._respond(plain_error(self._replaced))
+            await self._respond(self.raised[-1] if self.raised else plain_error(self._replaced))
 
     async def fail(self, error: RequestError) -> None:
         # Once an answer has begun there is no taking it back; the broken connection tells the client.

@@ -8,20 +8,40 @@ from pydantic.json_schema import models_json_schema
 
 from serving.errors import CODES
 from serving.gate import SCORE_PATH
-from serving.schema import ErrorResponse, ModelResponse, ScoreRequest, ScoreResponse, TargetsResponse
+from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
+from serving.labels_api import LABELS_PATH
+from serving.schema import (
+    ErrorResponse,
+    JobResponse,
+    JobsResponse,
+    LabelsRequest,
+    LabelsResponse,
+    ModelResponse,
+    RetrainRequest,
+    ScoreRequest,
+    ScoreResponse,
+    TargetsResponse,
+)
 
+_MODELS = (
+    *(ErrorResponse, ModelResponse, ScoreRequest, ScoreResponse, TargetsResponse),
+    *(LabelsRequest, LabelsResponse, RetrainRequest, JobResponse, JobsResponse),
+)
+_KEY = "key"
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _REF = "#/components/schemas/{model}"
 
 
 def openapi_document(version: str) -> dict[str, Any]:
     """OpenAPI 3.1 of the service's own routes and BentoML's probes."""
-    models = (ErrorResponse, ModelResponse, ScoreRequest, ScoreResponse, TargetsResponse)
-    _, components = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    _, components = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REF)
     score = {
         "operationId": "score",
         "summary": "Stance of each text toward each target",
         "requestBody": {"required": True, "content": _json("ScoreRequest")},
-        "responses": _responses("ScoreResponse", 400, 413, 429, 500, 503, 504),
+        "responses": _responses("ScoreResponse", 400, 401, 403, 413, 429, 500, 503, 504),
+        # Without a key, unless the service was started to ask for one.
+        "security": [{}, {_KEY: []}],
     }
     return {
         "openapi": "3.1.0",
@@ -34,10 +54,46 @@ def openapi_document(version: str) -> dict[str, Any]:
             SCORE_PATH: {"post": score},
             "/v1/targets": {"get": _get("targets", "Targets, classes and poles", "TargetsResponse")},
             "/v1/model": {"get": _get("model", "The model that answers", "ModelResponse")},
+            **_keyed_paths(),
             "/livez": {"get": _probe("livez", "The process lives")},
             "/readyz": {"get": _probe("readyz", "A model is loaded")},
         },
-        "components": {"schemas": components["$defs"]},
+        "components": {
+            "schemas": components["$defs"],
+            "securitySchemes": {
+                _KEY: {"type": "http", "scheme": "bearer", "description": "A key of `stance keys add NAME`."}
+            },
+        },
+    }
+
+
+def _keyed_paths() -> dict[str, Any]:
+    job = f"{JOBS_PATH}/{{id}}"
+    keep = _keyed("labels", "Keep labels, all of them or none", "LabelsResponse", 400, 409, 413)
+    retrain = _keyed("retrain", "Start a retraining", "JobResponse", 400, 409, 413)
+    retrain["responses"]["202"] = {
+        **retrain["responses"].pop("200"),
+        "description": "It was started",
+        "headers": {"Location": {"description": "Where to look at it", "schema": {"type": "string"}}},
+    }
+    return {
+        LABELS_PATH: {"post": {**keep, "requestBody": {"required": True, "content": _json("LabelsRequest")}}},
+        RETRAIN_PATH: {"post": {**retrain, "requestBody": {"required": True, "content": _json("RetrainRequest")}}},
+        JOBS_PATH: {"get": _keyed("jobs", "The last retrainings", "JobsResponse")},
+        job: {
+            "parameters": [_ID],
+            "get": _keyed("job", "A retraining", "JobResponse", 404),
+            "delete": _keyed("cancel", "Stop a retraining; it is gone when this answers", "JobResponse", 404, 409),
+        },
+    }
+
+
+def _keyed(name: str, summary: str, model: str, *errors: int) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": _responses(model, 401, 403, *errors, 429, 500, 503),
+        "security": [{_KEY: []}],
     }
 
 

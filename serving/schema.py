@@ -7,10 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_TEXTS = 256
+MAX_LABELS = 500
 MAX_CHARACTERS = 10_000
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, pattern=r"\S")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Remark = Annotated[str, Field(max_length=2000)]
+Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])]
 
 EXAMPLE_TEXTS = [
     "The minister said sanctions must stay in place until the last warhead is gone.",
@@ -103,6 +107,127 @@ class ModelResponse(BaseModel):
             examples=["champion"],
         ),
     ]
+
+
+class LabelIn(BaseModel):
+    """What one annotator says of one sentence."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Annotated[Text, Field(examples=EXAMPLE_TEXTS[:1])]
+    labels: Annotated[
+        dict[str, str | None],
+        Field(
+            min_length=1,
+            description="Target → class; null where the sentence was read for the target and does not touch it.",
+            examples=[{"sanctions_relief": "against", "posture": "hawkish"}],
+        ),
+    ]
+    event: Annotated[
+        Name | None,
+        Field(description="Id of this act of labelling; made of everything said here where left out."),
+    ] = None
+    id: Annotated[Name | None, Field(description="Id of the sentence; made of its text where left out.")] = None
+    annotator: Annotated[Name | None, Field(description="Who labelled; the name of the key where left out.")] = None
+    holder: Annotated[Remark | None, Field(description="Whose position it is.")] = None
+    group: Annotated[
+        Name | None, Field(description="Document or event, which is never split over training and test.")
+    ] = None
+    source: Name | None = None
+    date: Name | None = None
+    split: Literal["train", "dev", "test"] | None = None
+    note: Remark | None = None
+    codebook: Annotated[Name | None, Field(description="Version of the codebook that was followed.")] = None
+
+
+class LabelsRequest(BaseModel):
+    """Labels to be kept, all of them or none."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    labels: Annotated[
+        list[LabelIn], Field(min_length=1, max_length=MAX_LABELS, description=f"One to {MAX_LABELS} labels.")
+    ]
+
+
+class LabelKept(BaseModel):
+    """A label that is on disk."""
+
+    event: str
+    id: str
+    new: Annotated[bool, Field(description="False where the same label had been sent before.")]
+
+
+class LabelsResponse(BaseModel):
+    """The labels in the order in which they were sent."""
+
+    accepted: Annotated[int, Field(description="How many are new.")]
+    known: Annotated[int, Field(description="How many had been sent before.")]
+    labels: list[LabelKept]
+
+
+class RetrainRequest(BaseModel):
+    """A retraining to start."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    why: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=2000, pattern=r"\S", examples=["labels of March"], description="For the record."
+        ),
+    ]
+    recipe: Annotated[
+        str | None, Field(description="Name of a recipe; that of the model in use where left out.", examples=["floor"])
+    ] = None
+    force: Annotated[
+        bool, Field(description="Take the new model whatever the comparison says; the registry says so for ever.")
+    ] = False
+
+
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class JobProgress(BaseModel):
+    """How far a job is in what it does now."""
+
+    what: Annotated[str, Field(examples=["embedding"])]
+    done: int
+    total: int
+    seconds: Annotated[float, Field(description="Since it began with this, up to the last word of it.")]
+    seconds_left: Annotated[float | None, Field(description="At the pace so far; null where there is none yet.")]
+
+
+class JobSummary(BaseModel):
+    """A retraining: who asked for it, and what has become of it."""
+
+    id: str
+    state: JobState
+    stage: str | None
+    progress: JobProgress | None
+    by: Annotated[str, Field(description="Name of the key that asked for it.")]
+    why: str
+    recipe: str | None
+    force: bool
+    asked_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+    decision: Annotated[
+        dict[str, Any] | None, Field(description="Of a job that succeeded: whether the new model is in use, and why.")
+    ]
+    error: Annotated[str | None, Field(description="Why a job failed.")]
+
+
+class JobResponse(JobSummary):
+    """A retraining with the end of its log."""
+
+    log: Annotated[list[str], Field(description="Its last lines, 50 at most.")]
+
+
+class JobsResponse(BaseModel):
+    """The last retrainings, newest first, 20 at most."""
+
+    jobs: list[JobSummary]
 
 
 class ErrorBody(BaseModel):

@@ -11,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from serving.errors import RequestError, report_to_gate
 from serving.gate import SCORE_PATH, Gate
+from serving.jobs_api import job_routes
+from serving.labels_api import label_routes
 from serving.live_model import LiveModel
 from serving.openapi import openapi_document
 from serving.schema import ScoreRequest, ScoreResponse
@@ -52,18 +55,21 @@ async def _page(request: Request) -> Response:
 
 
 # The root is answered here too, because BentoML's own page loads a tracker from another host.
-_reading = Starlette(
+_mounted = Starlette(
     routes=[
         Route("/", _page),
         Route("/v1/targets", _targets),
         Route("/v1/model", _model),
         Route("/docs.json", _docs),
+        *label_routes(lambda: _live().taxonomy),
+        *job_routes(),
     ],
+    exception_handlers={RequestError: report_to_gate},
 )
 
 
 @bentoml.service(name="stance", traffic={"timeout": 60})
-@bentoml.asgi_app(_reading, path="/")
+@bentoml.asgi_app(_mounted, path="/")
 class Stance:
     """Stance scores for sentences about international disputes."""
 

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 # BentoML reads these when it is imported; each run of the tests has a home of its own.
 _HOME = tempfile.mkdtemp(prefix="stance-tests-")
@@ -59,6 +60,26 @@ def shared_corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the corpus folder: STANCE_CORPUS, or ../shared/corpus")
     return folder
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[TestClient]:
+    """The service in this process; BentoML can be set up once only."""
+    from serving.service import Stance
+
+    with TestClient(Stance.to_asgi(), raise_server_exceptions=False) as client:  # type: ignore[attr-defined]
+        yield client
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A BentoML home of the test's own, and the folder of state in it, of which neither is there yet."""
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    return tmp_path / "bentoml" / "stance"
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
 
 
 MEALS_TARGETS = """\
@@ -134,10 +155,3 @@ def other_model(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run_stance("train", *arguments, "--recipe", "floor", "--out", folder / "model")
     assert done.returncode == 0, done.stderr
     return folder / "model"
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A BentoML home of the test's own, and the folder of state in it, of which neither is there yet."""
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
-    return tmp_path / "bentoml" / "stance"

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labels.errors import StanceError
-from labels.store import Label, open_store, read_store
+from labels.store import ClashError, Label, open_store, read_store
 from tests.conftest import PROJECT, run_stance
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -67,6 +67,18 @@ def test_a_record_id_for_another_sentence_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StanceError, match="record 'bus' is in the store with another text"):
             store.add(replace(label("2", annotator="ben"), text="The bus was early."))
     assert standing(tmp_path / "store") == ["1"]
+
+
+def test_labels_added_together_are_all_kept_or_none(tmp_path: Path) -> None:
+    with open_store(tmp_path / "store") as store:
+        assert store.add_all([label("1"), label("2", record="roof"), label("1")]) == [True, True, False]
+        for wrong, kind in ((label("2", given="no"), "event"), (replace(label("4"), text="Another."), "record")):
+            with pytest.raises(ClashError) as caught:
+                store.add_all([label("3", record="door"), wrong, label("5")])
+            assert (caught.value.kind, caught.value.place) == (kind, 1)
+        with pytest.raises(StanceError):
+            store.add_all([label("3", record="door"), label("")])
+        assert standing(tmp_path / "store") == ["1", "2"]
 
 
 def test_only_a_standing_label_of_ones_own_is_undone(tmp_path: Path) -> None:
@@ -154,7 +166,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from labels.store import Label, open_store
+from labels.store import ClashError, Label, open_store
 
 path, name, count = sys.argv[1:]
 with open_store(Path(path)) as store:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
 from training.confident_errors import reference
+from training.contrast import contrast_of
 from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
 from training.metrics import confusion
 from training.model_folder import Model
 from training.outcomes import NOT_READ, Outcomes, Progress
+from training.probability_figures import calibration_side_by_side
 from training.resampling import number
-from training.scored import scored_by, unseen
+from training.scored import columns_of, scored_by, unseen
 from training.summary import differences, summary
 from training.train import LabelledData, part_at_hand
 
@@ -26,20 +28,35 @@ Given = NDArray[np.integer]
 
 
 def compare(
-    first: Model, second: Model, data: LabelledData, split: str = "test", progress: Progress | None = None
+    first: Model,
+    second: Model,
+    data: LabelledData,
+    split: str = "test",
+    *,
+    contrast: LabelledData | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare on one part of the data, without what either was trained on; docs/report.md describes what is returned.
+
+    Args:
+        data: of targets that both answer, see `shared_targets`.
+        contrast: sets of sentences that differ in one thing, of the same targets; see `training.contrast`.
 
     Raises:
         StanceError: see `common_part`.
     """
     part, left_out = common_part([first, second], data, split)
-    taxonomy, seed = first.taxonomy, first.recipe.seed
+    taxonomy, seed = data.taxonomy, first.recipe.seed
+    models = dict(zip("ab", (first, second), strict=True))
     gold, units = outcome_matrix(part, taxonomy), units_of(part)
-    given = [scored_by(model, texts_of(part), progress).outcomes for model in (first, second)]
+    scored = {
+        name: scored_by(model, texts_of(part), progress).columns(columns_of(model, taxonomy))
+        for name, model in models.items()
+    }
+    given = [of.outcomes for of in scored.values()]
     tables = [confusion(gold, outcomes, units, taxonomy.width) for outcomes in given]
-    return {
-        "models": {name: _about(model) for name, model in zip("ab", (first, second), strict=True)},
+    compared = {
+        "models": {name: _about(model) for name, model in models.items()},
         **taxonomy.as_dict(),
         "split": split,
         "sentences": len(part),
@@ -50,8 +67,27 @@ def compare(
         **{name: summary(table, taxonomy, seed=seed) for name, table in zip("ab", tables, strict=True)},
         "a_minus_b": differences(tables[0], tables[1], taxonomy, seed=seed),
         "mcnemar": mcnemar(gold, given[0], given[1], taxonomy),
+        "calibration": calibration_side_by_side(
+            scored["a"].probabilities, scored["b"].probabilities, gold, units, taxonomy, seed=seed
+        ),
         "changed_sides": changed_sides(part, gold, given[0], given[1], taxonomy),
     }
+    if contrast and (figures := contrast_of(models, contrast, seed=seed, progress=progress)):
+        compared["contrast"] = figures
+    return compared
+
+
+def shared_targets(models: Sequence[Model]) -> Taxonomy:
+    """The targets that all models answer in the same classes, in the order of the first.
+
+    Raises:
+        StanceError: there are none.
+    """
+    first, *others = (model.taxonomy for model in models)
+    shared = [target for target in first if all(other.get(target.id) == target for other in others)]
+    if not shared:
+        raise StanceError("the models have different targets or classes", hint="Train all by the same taxonomy.")
+    return Taxonomy(tuple(shared))
 
 
 def common_part(models: Sequence[Model], data: LabelledData, split: str) -> tuple[Dataset, int]:
@@ -61,9 +97,9 @@ def common_part(models: Sequence[Model], data: LabelledData, split: str) -> tupl
         those that none of the models was trained on, and how many others there are.
 
     Raises:
-        StanceError: the models answer different targets, or no sentence is left.
+        StanceError: a model does not answer a target of the data, or no sentence is left.
     """
-    if any(model.taxonomy.as_dict() != models[0].taxonomy.as_dict() for model in models):
+    if any(model.taxonomy.get(target.id) != target for model in models for target in data.taxonomy):
         raise StanceError("the models have different targets or classes", hint="Train all by the same taxonomy.")
     part = part_at_hand(data, split)
     kept = unseen(models, part)

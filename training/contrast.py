@@ -12,9 +12,12 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
-from training.dataset import outcome_matrix, units_of
-from training.outcomes import NOT_READ
+from training.dataset import outcome_matrix, texts_of, units_of
+from training.model_folder import Model
+from training.outcomes import NOT_READ, Progress
 from training.resampling import Resampling
+from training.scored import columns_of, scored_by, unseen
+from training.train import LabelledData
 
 ORIGINAL = "original"
 """The `note` of the sentence that the others of its set were changed from; theirs name the kind of change."""
@@ -41,6 +44,37 @@ def pairs_of(data: Dataset) -> list[Pair]:
         if len(originals) == 1:
             pairs += [Pair(originals[0], row, notes[row] or "not said", unit) for row in rows if row not in originals]
     return pairs
+
+
+def contrast_of(
+    systems: Mapping[str, Model], contrast: LabelledData, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Any] | None:
+    """Figures of sets that none of the systems was trained on, see `contrast_figures`.
+
+    Args:
+        systems: models by name; each answers all targets of `contrast`.
+        contrast: the sets.
+
+    Returns:
+        None where no set is left that can be scored: of other targets, or trained on.
+    """
+    data, taxonomy = contrast.dataset, contrast.taxonomy
+    fresh, units = set(unseen(list(systems.values()), data)), units_of(data)
+    # A set of which one sentence was trained on says nothing about the others either.
+    spoilt = {unit for row, unit in enumerate(units) if row not in fresh}
+    read = (outcome_matrix(data, taxonomy) != NOT_READ).any(axis=1).tolist()
+    scored = data.select([row for row, unit in enumerate(units) if unit not in spoilt and read[row]])
+    if not pairs_of(scored):
+        return None
+    outcomes = {
+        name: scored_by(system, texts_of(scored), progress).columns(columns_of(system, taxonomy)).outcomes
+        for name, system in systems.items()
+    }
+    return {
+        "files": contrast.files,
+        "left_out_as_trained_on": sum(unit in spoilt for unit in units),
+        **contrast_figures(scored, outcomes, taxonomy, seed=seed),
+    }
 
 
 def contrast_figures(

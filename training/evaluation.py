@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from training.confident_errors import confident_errors
-from training.contrast import contrast_figures, pairs_of
+from training.contrast import contrast_of
 from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, units_of
 from training.floor import floor_of
 from training.metrics import Confusion, confusion
 from training.model_folder import Model
-from training.outcomes import NOT_READ, Outcomes, Progress
+from training.outcomes import Outcomes, Progress
 from training.probability_figures import abstention_figures, probability_figures
 from training.recipes import FLOOR_RECIPE
 from training.scored import scored_by, unseen
@@ -88,7 +88,8 @@ def evaluate(
         "slices": slice_figures(part, gold, given.outcomes, taxonomy, seed=seed),
         "confident_errors": confident_errors(part, gold, given, taxonomy),
     }
-    if contrast and (figures := _contrast(model, floor, contrast, progress)):
+    systems = {"model": model, **({"floor": floor} if floor else {})}
+    if contrast and (figures := contrast_of(systems, contrast, seed=seed, progress=progress)):
         result["contrast"] = figures
     if learning_curve:
         result["learning_curve"] = list(learning_curve)
@@ -139,25 +140,3 @@ def _agreement(part: Dataset, model: Model) -> dict[str, Any]:
     passes = np.array(part["passes"], np.int8)
     table = confusion(passes[:, 0], passes[:, 1], units_of(part), model.taxonomy.width)
     return summary(table, model.taxonomy, seed=model.recipe.seed)
-
-
-def _contrast(
-    model: Model, floor: Model | None, contrast: LabelledData, progress: Progress | None
-) -> dict[str, Any] | None:
-    """None where no set is left that can be scored: of other targets, or trained on."""
-    systems = {"model": model, **({"floor": floor} if floor else {})}
-    data, taxonomy = contrast.dataset, model.taxonomy
-    fresh, units = set(unseen(list(systems.values()), data)), units_of(data)
-    # A set of which one sentence was trained on says nothing about the others either.
-    spoilt = {unit for row, unit in enumerate(units) if row not in fresh}
-    read = (outcome_matrix(data, taxonomy) != NOT_READ).any(axis=1).tolist()
-    kept = [row for row, unit in enumerate(units) if unit not in spoilt and read[row]]
-    scored = data.select(kept)
-    if not pairs_of(scored):
-        return None
-    outcomes = {name: scored_by(system, texts_of(scored), progress).outcomes for name, system in systems.items()}
-    return {
-        "files": contrast.files,
-        "left_out_as_trained_on": sum(unit in spoilt for unit in units),
-        **contrast_figures(scored, outcomes, taxonomy, seed=model.recipe.seed),
-    }

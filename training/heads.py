@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -81,28 +81,48 @@ def fit_heads(
     """
     weights = np.zeros((len(taxonomy), taxonomy.width, features.shape[1]), np.float32)
     bias = np.full((len(taxonomy), taxonomy.width), -np.inf, np.float32)
-    for t, (target, choice) in enumerate(zip(taxonomy, choices, strict=True)):
-        read = outcomes[:, t] != NOT_READ
-        if not read.any():
+    for t, target in enumerate(taxonomy):
+        if not (outcomes[:, t] != NOT_READ).any():
             raise nothing_read(target)
-        gold = outcomes[read, t]
-        present, counts = np.unique(gold, return_counts=True)
-        if len(present) == 1:
-            bias[t, present[0]] = 0.0
-            continue
-        rate = (len(gold) / (len(present) * counts)) ** choice.balance
-        model = LogisticRegression(
-            C=choice.c,
-            class_weight=dict(zip(present.tolist(), rate.tolist(), strict=True)),
-            tol=tolerance,
-            max_iter=2000,
+
+    def fit(t: int) -> None:
+        _fit_head(features, outcomes[:, t], choices[t], tolerance, weights[t], bias[t])
+
+    # Matrices of this size are multiplied faster by one thread, so the cores are given a fit each.
+    with threadpool_limits(1):
+        Parallel(n_jobs=min(len(taxonomy), cpu_count()), prefer="threads")(
+            delayed(fit)(t) for t in range(len(taxonomy))
         )
-        model.fit(features[read], gold)
-        if len(present) == 2:  # scikit-learn keeps the difference only
-            weights[t, present[1]], bias[t, present] = model.coef_[0], (0.0, model.intercept_[0])
-        else:
-            weights[t, present], bias[t, present] = model.coef_, model.intercept_
     return LogisticHeads(weights, bias, tuple(choices))
+
+
+def _fit_head(
+    features: Features,
+    column: NDArray[np.int8],
+    choice: HeadChoice,
+    tolerance: float,
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> None:
+    """Write one target's weights, shape (width, features), and bias, shape (width,), in place."""
+    read = column != NOT_READ
+    gold = column[read]
+    present, counts = np.unique(gold, return_counts=True)
+    if len(present) == 1:
+        bias[present[0]] = 0.0
+        return
+    rate = (len(gold) / (len(present) * counts)) ** choice.balance
+    model = LogisticRegression(
+        C=choice.c,
+        class_weight=dict(zip(present.tolist(), rate.tolist(), strict=True)),
+        tol=tolerance,
+        max_iter=2000,
+    )
+    model.fit(features[read], gold)
+    if len(present) == 2:  # scikit-learn keeps the difference only
+        weights[present[1]], bias[present] = model.coef_[0], (0.0, model.intercept_[0])
+    else:
+        weights[present], bias[present] = model.coef_, model.intercept_
 
 
 def nothing_read(target: Target) -> StanceError:
@@ -119,10 +139,13 @@ def choose_heads(
     outcomes: Outcomes,
     folds: Sequence[Fold],
     taxonomy: Taxonomy,
-    grid: Sequence[HeadChoice],
+    grids: Sequence[Sequence[HeadChoice]],
     progress: Progress | None = None,
 ) -> tuple[tuple[HeadChoice, ...], Probabilities]:
     """Per target, the choice with the best macro-F1 on groups that were held out.
+
+    Args:
+        grids: what there is to choose from, for each target.
 
     Returns:
         the choices, and for every sentence the probabilities given by heads that did not see its group.
@@ -130,7 +153,7 @@ def choose_heads(
     """
     held_out = np.full((len(outcomes), len(taxonomy), taxonomy.width), np.nan)
     if not folds:
-        return (grid[0],) * len(taxonomy), held_out
+        return tuple(grid[0] for grid in grids), held_out
 
     def predict_held_out(t: int, choice: HeadChoice) -> Probabilities:
         alone = Taxonomy((taxonomy.targets[t],))
@@ -142,14 +165,13 @@ def choose_heads(
                 given[test] = heads.predict_proba(features[test])
         return given
 
-    tasks = list(product(range(len(taxonomy)), grid))
-    # Matrices of this size are multiplied faster by one thread, so the cores are given a fit each.
+    tasks = [(t, choice) for t, grid in enumerate(grids) for choice in grid]
     with threadpool_limits(1):
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
             delayed(predict_held_out)(t, choice) for t, choice in tasks
         )
         best = [-1.0] * len(taxonomy)
-        choices = [grid[0]] * len(taxonomy)
+        choices = [grid[0] for grid in grids]
         for done, ((t, choice), given) in enumerate(zip(tasks, results, strict=True), start=1):
             macro = _macro_f1(outcomes[:, [t]], given, taxonomy.targets[t])
             if macro > best[t]:

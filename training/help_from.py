@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from training.fine_tuned import FineTunedClassifier
-from training.model_folder import load_model
+from training.heads import HeadChoice
+from training.linear import LinearClassifier
+from training.model_folder import Model, load_model
 from training.outcomes import Progress
 from training.teaching import Teaching, teach
 
@@ -23,10 +25,18 @@ class HelpFrom:
     Attributes:
         teaching: what teachers say of sentences.
         start: adapters of a model that the training begins with.
+        chosen: settings of linear heads by target that were chosen in an earlier training.
     """
 
     teaching: Teaching | None = None
     start: Mapping[str, NDArray[np.floating]] | None = None
+    chosen: Mapping[str, HeadChoice] | None = None
+
+
+def settings_of(model: Model) -> HelpFrom:
+    """What a training by the same recipe need not choose again."""
+    estimator = model.estimator
+    return HelpFrom(chosen=estimator.choices()) if isinstance(estimator, LinearClassifier) else HelpFrom()
 
 
 def help_from(

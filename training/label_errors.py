@@ -74,7 +74,7 @@ def likely_errors(data: Dataset, taxonomy: Taxonomy, progress: Progress | None =
 
     matrix = features.transform(texts_of(data))
     folds = folds_of(units, np.ones(len(units), bool), FOLDS, _SEED)
-    _, held_out = choose_heads(matrix, outcomes, folds, taxonomy, [_HEAD], report)
+    _, held_out = choose_heads(matrix, outcomes, folds, taxonomy, [[_HEAD]] * len(taxonomy), report)
     ids = np.array(data["id"])
     suspects = [
         suspect

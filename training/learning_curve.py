@@ -1,15 +1,32 @@
-"""A learning curve that somebody else computed, read from a file."""
+"""Learning curves: figures of held-out sentences by the number of sentences that a classifier was trained on."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from labels.errors import StanceError
+from labels.files import write_whole
 from labels.records import first_problem
+from labels.taxonomy import Taxonomy
+from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
+from training.embedding_cache import cache_folder
+from training.held_out import folds_of, starts_with_any
+from training.metrics import Confusion, confusion, resampled, scores
+from training.outcomes import Progress
+from training.recipes import Recipe
+from training.resampling import RESAMPLES, figure
+from training.scored import scored_by
+from training.train import LabelledData, train
 
 
 class Point(BaseModel):
@@ -28,6 +45,81 @@ class Point(BaseModel):
         if not self.low <= self.high:
             raise ValueError("'low' must not be greater than 'high'")
         return self
+
+
+def learning_curve(
+    data: LabelledData,
+    recipe: Recipe,
+    sizes: Sequence[int],
+    *,
+    measure: str = "mean_macro_f1",
+    samples: int = 3,
+    progress: Progress | None = None,
+) -> list[Point]:
+    """Train on samples of the part `train`, and score each on groups of it that none was trained on.
+
+    One fold of the recipe's is held out. The samples of a size are drawn from what is left, each within the larger one
+    of the same number. What was scored is kept in the cache folder, so that an interrupted curve goes on where it was.
+
+    Args:
+        data: labelled sentences; dev and test are not looked at.
+        recipe: how to train.
+        sizes: numbers of sentences; one that is larger than what there is counts as all that there is.
+        measure: a figure of `training.metrics.Scores` that has no axes.
+        samples: how many are drawn of each size, but for all that there is.
+
+    Returns:
+        a point a size, by rising size: the mean over samples; the interval resamples groups and takes a sample at
+        random each time, so that it holds the chance of either.
+
+    Raises:
+        StanceError: there are too few groups to hold any out, or see `train`.
+    """
+    part = data.part("train")
+    units = units_of(part)
+    folds = folds_of(units, ~starts_with_any(part["source"], recipe.train_only), recipe.folds, recipe.seed)
+    if not folds:
+        raise StanceError("there are too few groups to hold any out", hint="Label sentences of more documents.")
+    rows, held = folds[0][0], part.select(folds[0][1].tolist())
+    points = []
+    for size in sorted({min(size, len(rows)) for size in sizes}):
+        drawn = [
+            np.random.default_rng([recipe.seed, sample]).permutation(rows)[:size]
+            for sample in range(1 if size == len(rows) else samples)
+        ]
+        tables = [_table_of(data, part.select(np.sort(of).tolist()), held, recipe, progress) for of in drawn]
+        points.append(_point(size, tables, measure, data.taxonomy, recipe))
+    return points
+
+
+def _table_of(
+    data: LabelledData, sample: Dataset, held: Dataset, recipe: Recipe, progress: Progress | None
+) -> Confusion:
+    same = [fingerprint(sample), fingerprint(held), recipe.model_dump(), data.taxonomy.as_dict()]
+    name = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:24]
+    kept = cache_folder() / "learning-curves" / f"{name}.json"
+    if kept.is_file():
+        return np.array(json.loads(kept.read_text(encoding="utf8")), np.int64)
+    model = train(replace(data, dataset=sample), recipe, progress)
+    given = scored_by(model, texts_of(held), progress).outcomes
+    table = confusion(outcome_matrix(held, data.taxonomy), given, units_of(held), data.taxonomy.width)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(kept, json.dumps(table.tolist()))
+    return table
+
+
+def _point(size: int, tables: Sequence[Confusion], measure: str, taxonomy: Taxonomy, recipe: Recipe) -> Point:
+    values: list[Any] = [getattr(scores(table.sum(axis=0), taxonomy), measure) for table in tables]
+    drawn: NDArray[Any] = np.array(
+        [
+            getattr(scores(resampled(table, resamples=RESAMPLES, seed=recipe.seed), taxonomy), measure)
+            for table in tables
+        ]
+    )
+    of = figure(np.mean(values), drawn.ravel())
+    if of["value"] is None or of["low"] is None or of["high"] is None:
+        raise StanceError(f"{measure} is undefined with {size} sentences", hint="Begin with more.")
+    return Point(sentences=size, figure=of["value"], low=of["low"], high=of["high"], name=recipe.name)
 
 
 _POINTS = TypeAdapter(Annotated[list[Point], Field(min_length=1)])

@@ -27,7 +27,7 @@ class LinearClassifier:
     Args:
         taxonomy: the targets.
         features: what is seen of a text.
-        grid: settings of the heads to choose from, per target, on held-out groups.
+        grids: settings of the heads to choose from on held-out groups, for each target.
         folds: into how many parts the groups are dealt for that.
         seed: of the dealing.
         train_only: beginnings of the sources that are never held out.
@@ -37,14 +37,14 @@ class LinearClassifier:
         self,
         taxonomy: Taxonomy,
         features: Featurizer,
-        grid: Sequence[HeadChoice],
+        grids: Sequence[Sequence[HeadChoice]],
         folds: int = 0,
         seed: int = 0,
         train_only: Sequence[str] = (),
     ) -> None:
         self.taxonomy = taxonomy
         self._features = features
-        self._grid, self._folds, self._seed, self._train_only = grid, folds, seed, train_only
+        self._grids, self._folds, self._seed, self._train_only = grids, folds, seed, train_only
         self._heads: LogisticHeads | None = None
         self._held_out: Probabilities | None = None
 
@@ -56,7 +56,7 @@ class LinearClassifier:
         matrix = self._features.transform(texts, progress)
         eligible = ~starts_with_any(data["source"], self._train_only)
         folds = folds_of(units_of(data), eligible, self._folds, self._seed)
-        choices, self._held_out = choose_heads(matrix, outcomes, folds, self.taxonomy, self._grid, progress)
+        choices, self._held_out = choose_heads(matrix, outcomes, folds, self.taxonomy, self._grids, progress)
         self._heads = fit_heads(matrix, outcomes, self.taxonomy, choices)
         return self
 
@@ -78,10 +78,12 @@ class LinearClassifier:
     def load(self) -> None:
         self._features.load()
 
+    def choices(self) -> dict[str, HeadChoice]:
+        """The settings of the heads that were chosen, by target."""
+        return dict(zip(self.taxonomy.ids, self._trained.choices, strict=True))
+
     def settings(self) -> dict[str, Any]:
-        chosen = {
-            target.id: asdict(choice) for target, choice in zip(self.taxonomy, self._trained.choices, strict=True)
-        }
+        chosen = {target_id: asdict(choice) for target_id, choice in self.choices().items()}
         return {"heads": chosen, "features": self._features.settings()}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -94,13 +96,21 @@ _FEATURES: dict[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]], bo
 }
 
 
-def new_linear(recipe: FloorRecipe | FrozenRecipe, taxonomy: Taxonomy) -> LinearClassifier:
-    """The untrained classifier that a recipe describes."""
+def new_linear(
+    recipe: FloorRecipe | FrozenRecipe, taxonomy: Taxonomy, chosen: Mapping[str, HeadChoice] | None = None
+) -> LinearClassifier:
+    """The untrained classifier that a recipe describes.
+
+    Args:
+        chosen: settings of the heads by target, chosen before; those of other targets are still to be chosen.
+    """
+    known = chosen or {}
     features: Featurizer = (
         TfidfFeatures() if recipe.family == "tfidf" else EncoderFeatures(recipe.encoder, recipe.layers, cache=True)
     )
     grid = head_grid(recipe.heads.c, recipe.heads.balance)
-    return LinearClassifier(taxonomy, features, grid, recipe.folds, recipe.seed, recipe.train_only)
+    grids = [(known[target_id],) if target_id in known else grid for target_id in taxonomy.ids]
+    return LinearClassifier(taxonomy, features, grids, recipe.folds, recipe.seed, recipe.train_only)
 
 
 def restored_linear(
@@ -108,6 +118,7 @@ def restored_linear(
 ) -> LinearClassifier:
     """The trained classifier that `settings()` and `tensors()` of one describe."""
     choices = tuple(HeadChoice(**settings["heads"][target_id]) for target_id in taxonomy.ids)
-    classifier = LinearClassifier(taxonomy, _FEATURES[family](settings["features"], tensors, cache), choices)
+    grids = [(choice,) for choice in choices]
+    classifier = LinearClassifier(taxonomy, _FEATURES[family](settings["features"], tensors, cache), grids)
     classifier._heads = LogisticHeads(tensors["weights"], tensors["bias"], choices)
     return classifier

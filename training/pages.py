@@ -33,7 +33,12 @@ def interval(figure: Mapping[str, float | None], digits: int = 2) -> str:
     return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
-TEMPLATES.filters["interval"] = interval
+def plain(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:z.{digits}f}"
+
+
+TEMPLATES.filters |= {"interval": interval, "plain": plain}
 
 MOST_DIFFERENCES = 50
 """How many sentences that annotators differ on stand in a page."""

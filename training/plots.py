@@ -137,6 +137,10 @@ def confusion_matrices(given: Mapping[str, Any], titles: Mapping[str, str]) -> s
         return svg(figure, "confusion", "confusion matrix of each target, with counts")
 
 
+_LOG_FROM = 20
+"""From how many times the smallest number of sentences on the axis is logarithmic."""
+
+
 def learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
     """Figures by the number of training sentences, with intervals."""
     names = list(dict.fromkeys(point["name"] for point in points))
@@ -156,7 +160,11 @@ def learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
             )
             panel.plot(sentences, [point["figure"] for point in curve], "o-", color=colour, label=name)
         panel.set_xlabel("training sentences")
-        panel.set_xlim(left=0)
+        sizes = [point["sentences"] for point in points]
+        if max(sizes) > _LOG_FROM * min(sizes):
+            panel.set_xscale("log")
+        else:
+            panel.set_xlim(left=0)
         if len(names) == 1:
             panel.set_ylabel(names[0])
         else:

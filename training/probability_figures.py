@@ -71,6 +71,31 @@ def probability_figures(
     return figures
 
 
+def calibration_side_by_side(
+    first: Probabilities,
+    second: Probabilities,
+    gold: Outcomes,
+    units: Sequence[str],
+    taxonomy: Taxonomy,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Expected calibration error and Brier score, means over targets, of two models on the same sentences.
+
+    Returns:
+        `a`, `b` and `a_minus_b`, each with `ece` and `brier`; intervals resample the same groups for both.
+    """
+    resampling = Resampling.of(units, seed=seed)
+    (of_first, drawn_first), (of_second, drawn_second) = (
+        _of_all(given, gold, taxonomy, resampling) for given in (first, second)
+    )
+    minus = {
+        name: figure(drawn_first[name][0] - drawn_second[name][0], drawn_first[name][1] - drawn_second[name][1])
+        for name in drawn_first
+    }
+    return {"a": of_first["overall"], "b": of_second["overall"], "a_minus_b": minus}
+
+
 def abstention_figures(
     outcomes: NDArray[np.integer],
     abstained: NDArray[np.bool_],

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from labels.errors import StanceError
 from labels.files import write_whole
 from labels.records import DEFAULT_LABELS
+from training.decision_words import asked_for, check_name, verdict
 from training.model_card import model_card
 from training.pages import OVERALL_TITLES, TEMPLATES
 from training.plots import confusion_matrices, differences_by_target, figures_by_target, learning_curve
@@ -81,6 +82,34 @@ def write_comparison(compared: Mapping[str, Any], folder: Path) -> list[Path]:
         plot=Markup(differences_by_target(compared["a_minus_b"], titles)),
     )
     return _write_all(folder, {"comparison.html": page, "comparison.json": _json(compared)})
+
+
+def write_decision(decision: Mapping[str, Any], compared: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write decision.html, decision.json and comparison.json.
+
+    Args:
+        decision: what `training.retraining.retrain` returns.
+        compared: what `training.comparison.compare` returns of candidate and champion.
+        folder: made where it is missing.
+
+    Raises:
+        StanceError: the folder cannot be written.
+    """
+    titles = {target_id: about["title"] for target_id, about in compared["targets"].items()}
+    page = TEMPLATES.get_template("decision.html.j2").render(
+        decision=decision,
+        compared=compared,
+        titles=titles,
+        overall_titles=OVERALL_TITLES,
+        verdict=verdict(decision),
+        failed=[check for check in decision["checks"] if not check["passed"]],
+        name=check_name,
+        asked=asked_for,
+        plot=Markup(differences_by_target(compared["a_minus_b"], titles)),
+    )
+    return _write_all(
+        folder, {"decision.html": page, "decision.json": _json(decision), "comparison.json": _json(compared)}
+    )
 
 
 def label_licences() -> dict[str, str]:

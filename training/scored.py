@@ -9,6 +9,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from labels.taxonomy import Taxonomy
 from training.dataset import marks, texts_of, units_of
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
@@ -30,12 +31,24 @@ class Scored:
     probabilities: Probabilities
     before: Probabilities
 
+    def columns(self, targets: Sequence[int]) -> Scored:
+        """What it says of some of the targets, by their numbers."""
+        chosen = list(targets)
+        return Scored(
+            self.outcomes[:, chosen], self.abstained[:, chosen], self.probabilities[:, chosen], self.before[:, chosen]
+        )
+
 
 def scored_by(model: Model, texts: Sequence[str], progress: Progress | None = None) -> Scored:
     """The one place that asks a model, for reports and comparisons alike."""
     before = model.estimator.predict_proba(texts, progress)
     given = model.rules.answers(before, model.taxonomy)
     return Scored(given.outcomes.astype(np.int64), given.abstained, given.probabilities, before)
+
+
+def columns_of(model: Model, taxonomy: Taxonomy) -> list[int]:
+    """Where the targets of a taxonomy stand among those of a model."""
+    return [model.taxonomy.ids.index(target_id) for target_id in taxonomy.ids]
 
 
 def unseen(models: Sequence[Model], data: Dataset) -> list[int]:

@@ -115,12 +115,12 @@ def new_estimator(recipe: Recipe, taxonomy: Taxonomy, help_from: HelpFrom | None
     """
     given = help_from or HelpFrom()
     if not isinstance(recipe, TunedRecipe):
-        if given != HelpFrom():
+        if given.teaching or given.start:
             raise StanceError(
                 f"the recipe '{recipe.name}' can use neither teachers nor a model to begin with",
                 hint="Only recipes of the family 'fine-tuned' can.",
             )
-        return new_linear(recipe, taxonomy)
+        return new_linear(recipe, taxonomy, given.chosen)
     if (recipe.distillation is None) != (given.teaching is None):
         needs = "no teacher was named" if recipe.distillation else "it has no use for teachers"
         raise StanceError(f"the recipe '{recipe.name}': {needs}", hint="--teacher goes with a recipe that distils.")

@@ -75,16 +75,26 @@ def convert(
     """
     left_out: Counter[str] = Counter()
     undecided: Counter[str] = Counter()
+    lost: Counter[str]
     if read_as == RECORDS:
         records = read_records([path], taxonomy)
     else:
-        entries = TOOLS[read_as][0](path, taxonomy, left_out)
-        records = apart((_record(e, undecided), e.place.file, e.place.line) for e in entries)
+        records = records_of(TOOLS[read_as][0](path, taxonomy, left_out), undecided)
     if write_as == RECORDS:
-        lost = label_records.write([Sentence(record, record.text or "") for record in records], taxonomy, out)
+        label_records.write_records(records, out)
+        lost = Counter()
     else:
         lost = TOOLS[write_as][1](_with_text(records, corpus), taxonomy, out)
     return Conversion(len(records), left_out, undecided, lost)
+
+
+def records_of(entries: Iterable[Entry], undecided: Counter[str]) -> list[Record]:
+    """The records of what a reader gives; counts, by target, those whose annotators differ, so that `labels` lacks it.
+
+    Raises:
+        StanceError: an entry is no valid record, or the records cannot stand together (see `apart`).
+    """
+    return apart((_record(entry, undecided), entry.place.file, entry.place.line) for entry in entries)
 
 
 def _with_text(records: Sequence[Record], corpus: Path | None) -> Sequence[Sentence]:

@@ -17,8 +17,17 @@ from labels.taxonomy import Taxonomy
 
 def write(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
     """Write a record a line; a stand-off record has its `ref` and not the text."""
-    write_json_lines(path, (_line(sentence.record) for sentence in sentences))
+    write_records([sentence.record for sentence in sentences], path)
     return Counter()
+
+
+def write_records(records: Sequence[Record], path: Path) -> None:
+    """Write a label file, whole or not at all; `read_records` gives the same records back.
+
+    Raises:
+        StanceError: it cannot be written; an older file is as it was.
+    """
+    write_json_lines(path, (_line(record) for record in records))
 
 
 def _line(record: Record) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def _result(name: str, kind: str, key: str, value: str) -> dict[str, Any]:
     return {"id": name, "from_name": name, "to_name": TEXT, "type": kind, "value": {key: [value]}}
 
 
-def read(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterator[Entry]:
+def read(
+    path: Path, taxonomy: Taxonomy, left_out: Counter[str], *, skip_unknown_targets: bool = False
+) -> Iterator[Entry]:
     """Tasks of an export in the format "JSON" (not "JSON-MIN")."""
     tasks = read_json(path)
     if not isinstance(tasks, list):
@@ -89,10 +91,12 @@ def read(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterator[Ent
         place = Place(path, number, lines=False)
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise place.error("must be an object with the task's fields", "data", "Export as JSON, not as JSON-MIN.")
-        yield _entry(task, taxonomy, place, left_out)
+        yield _entry(task, taxonomy, place, left_out, skip_unknown_targets)
 
 
-def _entry(task: Mapping[str, Any], taxonomy: Taxonomy, place: Place, left_out: Counter[str]) -> Entry:
+def _entry(
+    task: Mapping[str, Any], taxonomy: Taxonomy, place: Place, left_out: Counter[str], skip_unknown_targets: bool
+) -> Entry:
     missing = {f"data.{name}" for name in task["data"] if name not in (*ABOUT, "text")}
     missing |= {name for name in ("predictions", "drafts", "meta") if task.get(name)}
     inside = replace(place, within="data.")
@@ -110,7 +114,7 @@ def _entry(task: Mapping[str, Any], taxonomy: Taxonomy, place: Place, left_out: 
             missing.add("annotations that were skipped")
             continue
         at = replace(place, within=f"annotations.{number}.")
-        labels, areas = _read_results(raw.get("result"), taxonomy, at, missing)
+        labels, areas = _read_results(raw.get("result"), taxonomy, at, missing, skip_unknown_targets)
         said = _read_about(areas.get(ABOUT_AREA), at)
         if raw.get("ground_truth"):
             decisions.append(labels)
@@ -128,7 +132,7 @@ def _entry(task: Mapping[str, Any], taxonomy: Taxonomy, place: Place, left_out: 
 
 
 def _read_results(
-    results: object, taxonomy: Taxonomy, place: Place, missing: set[str]
+    results: object, taxonomy: Taxonomy, place: Place, missing: set[str], skip_unknown_targets: bool
 ) -> tuple[dict[str, str | None], dict[str, str]]:
     """Labels by target, and what stands in our text areas."""
     labels: dict[str, str | None] = {}
@@ -138,6 +142,9 @@ def _read_results(
     for number, result in enumerate(results):
         name, at = result.get("from_name"), f"result.{number}"
         if result.get("type") == "choices":
+            if skip_unknown_targets and name not in taxonomy.ids:
+                missing.add(f"annotations.result of '{name}'")
+                continue
             target = target_named(name, taxonomy, place, f"{at}.from_name")
             [choice] = _read_value(result, "choices", place, at, most=1)
             if target.id in labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from labels.files import write_whole
 from labels.records import DEFAULT_LABELS, SCORED_ONLY, default_label_files
-from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, err, out, print_json, progress
+from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
+from serving.commands.console import Corpus, Json, Labels, ModelFolder, Targets, app, err, out, print_json, progress
 
 Split = Annotated[str, typer.Option(help="Part of the data to score: test or dev.")]
 
@@ -28,7 +31,7 @@ def evaluate(
     ] = None,
     learning_curve: Annotated[
         Path | None,
-        typer.Option(help="JSON file of a learning curve: a list of {sentences, figure, low, high}."),
+        typer.Option(help="JSON file of a learning curve, see `stance learning-curve`."),
     ] = None,
     with_texts: Annotated[
         bool,
@@ -73,6 +76,53 @@ def evaluate(
         )
 
 
+@app.command("learning-curve")
+def learning_curve(
+    out_file: Annotated[
+        Path, typer.Option("--out", help="JSON file to write, for `stance evaluate --learning-curve`.")
+    ],
+    recipe: Annotated[list[str], typer.Option(help="Name or file of a recipe; may be repeated.")],
+    sizes: Annotated[list[int], typer.Option("--sizes", help="Number of sentences; may be given several times.")],
+    samples: Annotated[int, typer.Option(min=1, help="How many samples of each size.")] = 3,
+    measure: Annotated[str, typer.Option(help="mean_macro_f1, issue_side_f1 or issue_pole_f1.")] = "mean_macro_f1",
+    labels: Labels = None,
+    targets: Targets = DEFAULT_TARGETS,
+    corpus: Corpus = None,
+    as_json: Json = False,
+) -> None:
+    """Train on more and more of the training part, and score on groups of it that are held out."""
+    from training.learning_curve import learning_curve
+    from training.pages import OVERALL_TITLES
+    from training.recipes import load_recipe
+    from training.train import read_labelled
+
+    if measure not in OVERALL_TITLES:
+        raise typer.BadParameter(f"must be {', '.join(OVERALL_TITLES)}", param_hint="--measure")
+    if min(sizes) < 1:
+        raise typer.BadParameter("must be at least 1", param_hint="--sizes")
+    chosen = [load_recipe(name) for name in recipe]
+    data = read_labelled(tuple(labels or default_label_files()), load_taxonomy(targets), corpus)
+    points: list[dict[str, Any]] = []
+    with progress() as report:
+        for one in chosen:
+            curve = learning_curve(data, one, sizes, measure=measure, samples=samples, progress=report)
+            points += [point.model_dump() for point in curve]
+    write_whole(out_file, json.dumps(points, indent=2) + "\n")
+    if as_json:
+        print_json(points)
+        return
+    cells = [["recipe", "sentences", OVERALL_TITLES[measure]]]
+    cells += [[point["name"], str(point["sentences"]), _plainly(point)] for point in points]
+    out.print(_plain_table("Held-out sentences of the training part", cells))
+    out.print(f"wrote {out_file}")
+
+
+def _plainly(point: Mapping[str, Any]) -> str:
+    from training.pages import interval
+
+    return interval({"value": point["figure"], "low": point["low"], "high": point["high"]})
+
+
 @app.command()
 def compare(
     model_a: Annotated[Path, typer.Argument(help="Model folder.")],
@@ -86,16 +136,19 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two models on sentences that neither was trained on."""
-    from training.comparison import compare
+    from training.comparison import compare, shared_targets
     from training.model_folder import load_model
     from training.report import write_comparison
     from training.train import read_labelled
 
     first, second = load_model(model_a, cache=True), load_model(model_b, cache=True)
     files = tuple(labels or default_label_files())
-    data = read_labelled(files, first.taxonomy, corpus, skip_unknown_targets=True)
+    taxonomy = shared_targets([first, second])
+    data = read_labelled(files, taxonomy, corpus, skip_unknown_targets=True)
+    sets = [] if labels else [DEFAULT_LABELS / name for name in SCORED_ONLY]
+    contrasts = read_labelled(sets, taxonomy, corpus, skip_unknown_targets=True) if sets else None
     with progress() as report:
-        compared = compare(first, second, data, split, report)
+        compared = compare(first, second, data, split, contrast=contrasts, progress=report)
     written = write_comparison(compared, out_dir) if out_dir else []
     if as_json:
         print_json(compared)

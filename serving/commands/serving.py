@@ -73,6 +73,7 @@ def serve(
     Without --model: the champion of the registry, and whichever becomes champion meanwhile; the model that ships where
     there is none.
     """
+    from serving.access import SCORING_VARIABLE, scoring_needs_key
     from serving.live_model import first_live
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
@@ -82,8 +83,8 @@ def serve(
     # A service that cannot load its model would be started again and again; so look first.
     live = first_live(home_folder())
     _check_free(host, port)
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        err.print(f"note: whoever reaches {host} can use this service; it asks for no key.")
+    if host not in ("127.0.0.1", "localhost", "::1") and not scoring_needs_key():
+        err.print(f"note: whoever reaches {host} can score texts; {SCORING_VARIABLE}=1 asks them for a key.")
     which = f"{live.model.version} ({live.source})"
     err.print(f"serving {which} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
