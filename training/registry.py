@@ -309,16 +309,20 @@ def _is_there(home: Path) -> bool:
         return (home / REGISTRY).stat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StanceError(f"cannot be read: {error.strerror}", path=home / REGISTRY) from error
 
 
 def _keep_labels(labels: Path, home: Path, version: str) -> str:
     """Copy a label file into the home; its path there, seen from the home."""
     place = labels_file(home, version)
     try:
-        text = labels.read_text(encoding="utf8")
-        place.parent.mkdir(exist_ok=True)
+        text = labels.read_bytes().decode("utf8")
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=labels) from error
+    except UnicodeDecodeError as error:
+        raise StanceError("is not UTF-8", path=labels) from error
+    place.parent.mkdir(exist_ok=True)
     write_whole(place, text)
     return str(place.relative_to(home))
 

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labels.merging import Merged, merge, read_new_labels, write_records
-
 from labels.corpus import load_corpus, resolve
 from labels.errors import StanceError
 from labels.files import replacing_folder
+from labels.merging import Merged, merge, read_new_labels, write_records
 from labels.records import DEFAULT_LABELS, SCORED_ONLY, Record, default_label_files, read_records
 from labels.taxonomy import Taxonomy, load_taxonomy
 from training.comparison import compare, shared_targets

@@ -41,9 +41,8 @@ def retrain(
 ) -> None:
     """Train a candidate on new and known labels, and promote it if the rule holds (exit code 3 where it does not)."""
     from training.home import home_folder
-    from training.retraining_lock import retraining_lock
-
     from training.retraining import Retraining, retrain
+    from training.retraining_lock import retraining_lock
 
     if not new and recipe is None:
         raise typer.BadParameter("name new labels, or another --recipe")
