@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from labels.database import Kind, append_only, open_database, read_database, transaction, understood
 from labels.errors import StanceError
+from labels.sqlite_file import Kind, append_only, open_database, read_database, transaction, understood
 
 if TYPE_CHECKING:
     from labels.records import Ref

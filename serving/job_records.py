@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labels.database import Kind, open_database, transaction, understood
+from labels.sqlite_file import Kind, open_database, transaction, understood
 
 JOBS_FILE = "jobs.sqlite"
 ENDED = ("succeeded", "failed", "cancelled")

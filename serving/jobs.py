@@ -31,7 +31,7 @@ TAIL_BYTES = 64 * 1024
 GRACE = 5.0
 """Seconds between asking a job to stop and killing it."""
 
-LETTING_GO = 1.0
+LETTING_GO = 2.0
 """Seconds that a job may take from the word of its end to letting go of its locks."""
 
 JOB_VARIABLE = "STANCE_JOB"

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labels.database import open_database, read_database, transaction, understood
 from labels.errors import StanceError
 from labels.files import write_whole
+from labels.sqlite_file import open_database, read_database, transaction, understood
 from training.home import labels_file, stored_model
 from training.registry_rows import KIND, Champion, Event, EventKind, Registered, event_from, registered_from
 

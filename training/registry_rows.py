@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labels.database import Kind, append_only
+from labels.sqlite_file import Kind, append_only
 from training.home import stored_model
 
 EventKind = Literal["registered", "promoted", "forced", "refused", "rolled back"]
