@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from labels.errors import StanceError
+from labels.sqlite_file import Kind, open_database, read_database, transaction
 from training.answers import Answers
 from training.home import home_folder
 from training.model_folder import Model
@@ -27,18 +27,25 @@ USAGE_VARIABLE = "STANCE_USAGE"
 SECONDS = 5.0
 """Between one write and the next."""
 
-_PATIENCE = 10.0
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS count (
-      version TEXT NOT NULL,
-      day TEXT NOT NULL,
-      target TEXT NOT NULL,
-      what TEXT NOT NULL,
-      cell INTEGER NOT NULL,
-      count INTEGER NOT NULL,
-      PRIMARY KEY (version, day, target, what, cell)
-    ) WITHOUT ROWID
-"""
+_KIND = Kind(
+    "a file of usage counts",
+    application_id=0x53746E75,
+    version=1,
+    schema=(
+        """
+        CREATE TABLE count (
+          version TEXT NOT NULL,
+          day TEXT NOT NULL,
+          target TEXT NOT NULL,
+          what TEXT NOT NULL,
+          cell INTEGER NOT NULL,
+          count INTEGER NOT NULL,
+          PRIMARY KEY (version, day, target, what, cell)
+        ) WITHOUT ROWID
+        """,
+    ),
+    hint="Move it away; a new one will be made.",
+)
 _ADD = """
     INSERT INTO count VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (version, day, target, what, cell) DO UPDATE SET count = count + excluded.count
@@ -87,7 +94,7 @@ class Usage:
                 return
             try:
                 _add(self._path, waiting)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, StanceError) as error:
                 with self._lock:
                     for key, profile in waiting.items():
                         self._waiting[key] = profile + self._waiting.get(key, NOTHING)
@@ -128,8 +135,7 @@ def usage_here() -> Usage | NoUsage:
 def _add(path: Path, profiles: dict[tuple[str, str], Profile]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(*key, *row) for key, profile in profiles.items() for row in profile.rows()]
-    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as database, database:
-        database.execute(_SCHEMA)
+    with open_database(path, _KIND) as database, transaction(database):
         database.executemany(_ADD, rows)
 
 
@@ -158,12 +164,8 @@ def counted_versions(home: Path) -> dict[str, int]:
     return dict(_read(usage_file(home), query, ()))
 
 
-def _read(path: Path, query: str, values: tuple[str, ...]) -> list[tuple[str, int]]:
+def _read(path: Path, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
     if not path.exists():
         return []
-    try:
-        # Read only: whoever looks may not be who may write.
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as database:
-            return database.execute(query, values).fetchall()
-    except sqlite3.Error as error:
-        raise StanceError(f"cannot be read: {error}", path=path) from error
+    with read_database(path, _KIND) as database:
+        return [tuple(row) for row in database.execute(query, values)]

@@ -177,7 +177,7 @@ def test_a_damaged_file_is_an_error_of_one_line(home: Path, meals_model: Path) -
     usage_file(home).write_text("not a database, but long enough to be looked at " * 50)
     done = run_stance("drift", "--model", meals_model, STANCE_HOME=str(home))
     assert done.returncode == 1
-    assert "usage.sqlite: cannot be read" in done.stderr
+    assert "usage.sqlite: is not a file of usage counts" in done.stderr
 
 
 COUNTS = st.fixed_dictionaries(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from serving.commands.console import Corpus, Json, app, err, out, print_json, progress
+from serving.commands.console import By, Corpus, Json, Why, app, err, out, print_json, progress
 
 NOT_PROMOTED = 3
 """Exit code where the candidate stays a candidate."""
@@ -22,8 +21,9 @@ def retrain(
         list[Path] | None,
         typer.Argument(help="New labels: label records (JSONL), a label store, or a Label Studio export."),
     ] = None,
-    why: Annotated[str, typer.Option("--why", help="What for; kept with the model.")] = "new labels",
-    by: Annotated[str | None, typer.Option("--by", help="Who asks; kept with the model. Default: your login.")] = None,
+    *,
+    why: Why = "new labels",
+    by: By,
     recipe: Annotated[str | None, typer.Option(help="Name or file of a recipe. Default: the champion's.")] = None,
     targets: Annotated[
         Path | None, typer.Option("--targets", help="Taxonomy file. Default: the champion's taxonomy.")
@@ -48,7 +48,7 @@ def retrain(
         raise typer.BadParameter("name new labels, or another --recipe")
     asked = Retraining(
         new=tuple(new or ()),
-        by=by or getpass.getuser(),
+        by=by,
         why=why,
         corpus=corpus,
         targets=targets,
