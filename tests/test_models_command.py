@@ -12,7 +12,15 @@ from tests.conftest import run_stance
 from training.model_folder import load_model, shipped_version
 from training.registry import open_registry, read_champion
 
-DECISION = {"passed": False, "reasons": ["worse on free_meals by 0.04"], "differences": {"free_meals": {"low": -0.07}}}
+_CHECK = {"difference": None, "bound": -0.03, "who": "neither"}
+DECISION = {
+    "passed": False,
+    "checks": [
+        {**_CHECK, "kind": "targets", "what": "free_meals", "champion": 0.74, "candidate": 0.7, "passed": False},
+        {**_CHECK, "kind": "targets", "what": "later_start", "champion": 0.7, "candidate": 0.7, "passed": True},
+    ],
+    "report": "/somewhere/reports/floor-1",
+}
 
 
 @pytest.fixture
@@ -81,9 +89,12 @@ def test_show_knows_all(versions: tuple[str, str], meals_model: Path) -> None:
     shown = told("show", b)
     assert "state      champion, promoted by force" in shown
     assert "state      was champion\n" in told("show", a)
-    for part in (a, known["fingerprint"], known["labels"], "100 more [new] labels", "free_meals", "reasons: worse on"):
+    for part in (a, known["fingerprint"], known["labels"], "100 more [new] labels", "free_meals: 0.700 against"):
         assert part in shown
     assert f"forced, in place of {a}, by ben: urgent" in shown
+    assert "at most 0.03 less was asked for: does not hold" in shown
+    assert "later_start: 0.700" not in shown
+    assert "/somewhere/reports/floor-1/decision.html" in shown
 
 
 def test_a_beginning_that_several_versions_share_is_refused(versions: tuple[str, str]) -> None:

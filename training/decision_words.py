@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.pages import OVERALL_TITLES
+from training.pages import OVERALL_TITLES, plain
 
 _MEASURES = {
     **OVERALL_TITLES,
@@ -40,3 +40,13 @@ def asked_for(check: Mapping[str, Any]) -> str:
     if check["kind"] == "calibration":
         return f"at most {bound:g} more"
     return f"at most {-bound:g} less" if bound else "not less"
+
+
+def in_short(decision: Mapping[str, Any]) -> list[str]:
+    """What came of it in a few lines: the figure over all targets, and what does not hold."""
+    told = [check for check in decision["checks"] if check["kind"] == "overall" or not check["passed"]]
+    return [
+        f"{check_name(check)}: {plain(check['candidate'])} against the champion's {plain(check['champion'])}, "
+        f"{asked_for(check)} was asked for: {'holds' if check['passed'] else 'does not hold'}"
+        for check in told
+    ]

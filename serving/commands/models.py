@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 models_app = typer.Typer(help="The registry of models: which serves, which did, and why.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
-_SAID = ("version", "parent", "at", "by", "why")
-"""Parts of a decision that stand beside it anyway."""
-
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or as much of its beginning as is needed.")]
 
 
@@ -175,13 +172,12 @@ def _state(model: Registered, champion: Registered | None, events: Sequence[Even
 def _print_event(event: Event) -> None:
     instead = f", in place of {event.previous}" if event.previous else ""
     out.print(f"  {_when(event.at)}  {event.kind}{instead}, by {event.by}: {event.why}", markup=False)
-    for name, value in (event.decision or {}).items():
-        # What is nested is for programs: --json has all of it.
-        if isinstance(value, str | int | float) and name not in _SAID:
-            out.print(f"    {name}: {value}", markup=False)
-        elif isinstance(value, list):
-            for line in filter(lambda line: isinstance(line, str), value):
-                out.print(f"    {name}: {line}", markup=False)
+    if event.decision and "checks" in event.decision:
+        from training.decision_words import in_short
+
+        for line in in_short(event.decision):
+            out.print(f"    {line}", markup=False)
+        out.print(f"    {event.decision['report']}/decision.html has all of it", markup=False)
 
 
 def _when(at: datetime) -> str:
