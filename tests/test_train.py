@@ -148,19 +148,9 @@ def test_a_recipe_is_checked_when_it_is_read(change: str, says: str, tmp_path: P
 
 def test_a_learning_curve_rises_and_goes_on_where_it_was(meals: Path, tmp_path: Path) -> None:
     arguments = ["--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml", "--recipe", "floor"]
+    arguments += ["--sizes", "12", "500", "--samples", "2"]
     cache = {"STANCE_CACHE": str(tmp_path / "cache")}
-    done = run_stance(
-        "learning-curve",
-        *arguments,
-        "--sizes",
-        "12",
-        "500",
-        "--samples",
-        "2",
-        "--out",
-        tmp_path / "curve.json",
-        **cache,
-    )
+    done = run_stance("learning-curve", *arguments, "--out", tmp_path / "curve.json", **cache)
     assert done.returncode == 0, done.stderr
     points = json.loads((tmp_path / "curve.json").read_text())
     trained = sum(row["split"] == "train" for row in meals_records())
