@@ -30,3 +30,17 @@ class StanceError(Exception):
         where = ", ".join(part for part in (place, f"field '{field}'" if field else "") if part)
         text = f"{where}: {message}" if where else message
         super().__init__(f"{text.removesuffix('.')}. {hint}" if hint else text)
+
+
+def needs_package(what: str, package: str | None, extra: str) -> StanceError:
+    """The error of a package that is not installed, because what serves needs none of its extra.
+
+    Args:
+        what: what needs it, as the sentence begins.
+        package: its name.
+        extra: the extra, or several with commas, that bring it.
+    """
+    return StanceError(
+        f"{what} needs the package {package}, which is not installed",
+        hint=f"Install what is missing: pip install -c constraints.txt -e '.[{extra}]'",
+    )

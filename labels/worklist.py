@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labels.corpus import Document, Resolution, Sentence, load_corpus, resolve, sha256_of
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from labels.records import Record, Ref, default_label_files, first_problem, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
 
@@ -116,9 +116,7 @@ def unlabelled_sentences(documents: Iterable[Document], labelled: Sequence[Recor
     try:
         from labels.splitting import sentence_spans
     except ModuleNotFoundError as error:
-        raise StanceError(
-            f"splitting texts needs {error.name}", hint="Install it: pip install 'stance[train]'."
-        ) from error
+        raise needs_package("splitting texts", error.name, "train") from error
     set_aside = {record.unit for record in labelled if record.part != "train"}
     places: defaultdict[str, list[Ref]] = defaultdict(list)
     for record in labelled:

@@ -21,7 +21,7 @@ import serving.commands.models
 import serving.commands.retraining
 import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from serving.commands.console import app, err
 
 SEVERAL = ("--labels", "--models", "--sizes")
@@ -52,8 +52,7 @@ def main() -> None:
         if (error.name or "").split(".")[0] in ("labels", "training", "serving"):
             raise
         # What serves is installed without the packages that training and label work need.
-        err.print(f"error: this needs the package {error.name}, which is not installed. Install the extra 'train':")
-        err.print("  pip install -c constraints.txt -e '.[train]'", markup=False)
+        err.print(f"error: {needs_package('this', error.name, 'train')}", markup=False)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

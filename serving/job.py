@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from labels.corpus import CORPUS_VARIABLE
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from serving.job_records import Asked, JobProgress, open_jobs
 from serving.labels_api import STORE_FILE
 from training.home import home_folder
@@ -101,10 +101,7 @@ def retraining(asked: Asked, home: Path, progress: Progress, stage: Callable[[st
     try:
         from training.retraining import Retraining, retrain
     except ModuleNotFoundError as missing:
-        raise StanceError(
-            f"retraining needs the package {missing.name}, which is not installed where the service runs",
-            hint="Install the extra 'train' there: pip install 'stance[train]'.",
-        ) from missing
+        raise needs_package("retraining, where the service runs,", missing.name, "train") from missing
 
     corpus, store = os.environ.get(CORPUS_VARIABLE), home / STORE_FILE
     given = Retraining(

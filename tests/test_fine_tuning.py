@@ -145,7 +145,7 @@ def test_without_torch_it_says_what_to_install(meals: Path, tmp_path: Path) -> N
     path = os.pathsep.join([str(tmp_path), str(PROJECT)])
     done = run_stance(*arguments(meals, written(tmp_path), tmp_path / "m"), PYTHONPATH=path)
     assert done.returncode == 1
-    assert "fine-tuning needs torch. Install it" in done.stderr
+    assert "fine-tuning needs the package torch" in done.stderr
 
 
 @given(

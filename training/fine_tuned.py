@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from labels.taxonomy import Taxonomy
 from training.encoder import FIRST, MEAN, SentenceEncoder
 from training.encoder_packages import encoder_named
@@ -59,9 +59,7 @@ class FineTunedClassifier:
             from training.checkpoints import Checkpoint, checkpoint_folder, forget
             from training.fine_tuning import adapt
         except ModuleNotFoundError as error:
-            raise StanceError(
-                f"fine-tuning needs {error.name}", hint="Install it: pip install 'stance[train,torch]'."
-            ) from error
+            raise needs_package("fine-tuning", error.name, "train,torch") from error
         from training.dataset import outcome_matrix, texts_of, units_of
         from training.lessons import lesson_of
 

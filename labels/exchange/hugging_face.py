@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.corpus import Sentence
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from labels.exchange.entry import (
     ABOUT,
     DETAILS,
@@ -67,7 +67,7 @@ def _library() -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise StanceError("needs the package 'datasets'", hint="pip install 'stance[train]'") from error
+        raise needs_package("the format 'datasets'", error.name, "train") from error
     return datasets
 
 
