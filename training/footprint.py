@@ -10,7 +10,7 @@ from statistics import median
 
 from training.model_folder import Model
 
-_ROUNDS = 15
+_ROUNDS = 9
 
 
 @dataclass(frozen=True)

@@ -155,32 +155,32 @@ def choose_heads(
     if not folds:
         return tuple(grid[0] for grid in grids), held_out
 
-    def predict_held_out(t: int, choice: HeadChoice) -> Probabilities:
+    def predict_held_out(t: int, choice: HeadChoice, fold: Fold) -> Probabilities | None:
+        (train, test), column = fold, outcomes[:, [t]]
+        if not (column[train] != NOT_READ).any():
+            return None
         alone = Taxonomy((taxonomy.targets[t],))
-        column = outcomes[:, [t]]
-        given = np.full((len(outcomes), 1, alone.width), np.nan)
-        for train, test in folds:
-            if (column[train] != NOT_READ).any():
-                heads = fit_heads(features[train], column[train], alone, [choice], _CHOOSING)
-                given[test] = heads.predict_proba(features[test])
-        return given
+        return fit_heads(features[train], column[train], alone, [choice], _CHOOSING).predict_proba(features[test])
 
-    tasks = [(t, choice) for t, grid in enumerate(grids) for choice in grid]
+    tasks = [(t, choice, fold) for t, grid in enumerate(grids) for choice in grid for fold in folds]
+    best = [-1.0] * len(taxonomy)
+    choices = [grid[0] for grid in grids]
     with threadpool_limits(1):
-        results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-            delayed(predict_held_out)(t, choice) for t, choice in tasks
-        )
-        best = [-1.0] * len(taxonomy)
-        choices = [grid[0] for grid in grids]
-        for done, ((t, choice), given) in enumerate(zip(tasks, results, strict=True), start=1):
+        fits = (delayed(predict_held_out)(*task) for task in tasks)
+        results = enumerate(Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits), start=1)
+        for t, choice in ((t, choice) for t, grid in enumerate(grids) for choice in grid):
+            given = np.full((len(outcomes), 1, len(taxonomy.targets[t].outcomes)), np.nan)
+            for (_, test), (done, predicted) in zip(folds, results, strict=False):
+                if predicted is not None:
+                    given[test] = predicted
+                if progress:
+                    progress("choosing settings", done, len(tasks))
             macro = _macro_f1(outcomes[:, [t]], given, taxonomy.targets[t])
             if macro > best[t]:
                 best[t], choices[t] = macro, choice
                 known = ~np.isnan(given[:, 0, 0])
                 held_out[known, t] = 0.0
                 held_out[known, t, : given.shape[2]] = given[known, 0]
-            if progress:
-                progress("choosing settings", done, len(tasks))
     return tuple(choices), held_out
 
 

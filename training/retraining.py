@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labels.corpus import load_corpus, resolve
+from labels.corpus import Document, load_corpus, resolve
 from labels.errors import StanceError
 from labels.files import replacing_folder
 from labels.merging import Merged, merge, read_new_labels, write_records
-from labels.records import DEFAULT_LABELS, SCORED_ONLY, Record, default_label_files, read_records
+from labels.records import DEFAULT_LABELS, SCORED_ONLY, default_label_files, read_records
 from labels.taxonomy import Taxonomy, load_taxonomy
 from training.comparison import compare, shared_targets
 from training.dataset import texts_of
@@ -26,7 +26,7 @@ from training.promotion import DEFAULT_RULE, Check, checks_of, guarded_targets, 
 from training.recipes import Recipe, load_recipe
 from training.registry import Registered, Registry, open_registry
 from training.report import write_decision
-from training.train import LabelledData, part_at_hand, read_labelled, train
+from training.train import LabelledData, labelled, part_at_hand, read_labelled, train
 
 _ABOUT_THE_TEST = ("sentences", "groups", "fingerprint", "left_out_as_trained_on")
 
@@ -92,18 +92,21 @@ def retrain(
         guarded = guarded_targets(rule, champion.taxonomy.ids)
         recipe = load_recipe(asked.recipe) if asked.recipe else champion.recipe
         taxonomy = load_taxonomy(asked.targets) if asked.targets else champion.taxonomy
-        merged = _merged(asked, _labels_of(parent, champion, asked), taxonomy)
+        documents = load_corpus(asked.corpus)
+        merged = _merged(asked, _labels_of(parent, champion, asked), taxonomy, documents)
         with tempfile.TemporaryDirectory(prefix="stance-candidate-") as scratch:
             labels, folder = Path(scratch) / "labels.jsonl", Path(scratch) / "model"
             write_records(merged.records, labels)
-            data = read_labelled([labels], taxonomy, asked.corpus)
+            resolution = resolve(merged.records, documents)
+            data = labelled(resolution, [labels], taxonomy)
             _refuse_less(data, champion, asked)
             watch.begin("training the candidate")
             candidate = _candidate(data, recipe, champion, folder, progress)
             watch.begin("comparing it with the champion")
-            trial = _tried(candidate, champion, data, labels, asked, progress)
-            costs = _costs(folder, parent.folder, trial.texts)
-            checks = checks_of(rule, trial.compared, guarded, costs)
+            shared = shared_targets([candidate, champion])
+            compared = _compared(candidate, champion, labelled(resolution, [labels], shared), progress)
+            costs = _costs(folder, parent.folder, texts_of(part_at_hand(data, "test")))
+            checks = checks_of(rule, compared, guarded, costs)
             watch.begin("registering it")
             registered = registry.register(folder, parent=parent.version, by=asked.by, why=asked.why, labels=labels)
         watch.begin("deciding")
@@ -115,15 +118,15 @@ def retrain(
             "why": asked.why,
             **_verdict(checks, asked.force),
             "rule": rule.model_dump(),
-            "test": {name: trial.compared[name] for name in _ABOUT_THE_TEST},
-            "changed_sides": len(trial.compared["changed_sides"]),
+            "test": {name: compared[name] for name in _ABOUT_THE_TEST},
+            "changed_sides": len(compared["changed_sides"]),
             "labels": _about_labels(merged),
             "footprints": {name: cost.as_dict() for name, cost in costs.items()},
             "new_targets": _new_targets(candidate, champion),
             "report": str(_report_folder(home, registered.version)),
             "seconds": watch.seconds(),
         }
-        _write(decision, trial.compared, home)
+        _write(decision, compared, home)
         who: dict[str, Any] = {"by": asked.by, "why": asked.why, "decision": decision}
         if decision["promoted"]:
             expected = pointed_at.version if pointed_at else None
@@ -170,22 +173,21 @@ def _labels_of(parent: Registered, champion: Model, asked: Retraining) -> tuple[
     return files
 
 
-def _merged(asked: Retraining, known_files: Sequence[Path], taxonomy: Taxonomy) -> Merged:
+def _merged(
+    asked: Retraining, known_files: Sequence[Path], taxonomy: Taxonomy, documents: dict[str, Document]
+) -> Merged:
     known = read_records(known_files, taxonomy, skip_unknown_targets=True)
     new = [record for path in asked.new for record in read_new_labels(path, taxonomy)]
     if asked.new and not new:
         raise StanceError("holds no label", path=", ".join(map(str, asked.new)))
-    merged = merge(known, new, _texts([*known, *new], asked.corpus))
+    texts = {sentence.record.id: sentence.text for sentence in resolve([*known, *new], documents).sentences}
+    merged = merge(known, new, texts)
     if not merged.added and not merged.changed and asked.recipe is None:
         raise StanceError(
             f"there is nothing new to learn: {merged.same} labels are known, {len(merged.left_out)} left out",
             hint="`stance labels merge` says why labels are left out.",
         )
     return merged
-
-
-def _texts(records: Sequence[Record], corpus: Path | None) -> dict[str, str]:
-    return {sentence.record.id: sentence.text for sentence in resolve(records, load_corpus(corpus)).sentences}
 
 
 def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None:
@@ -210,29 +212,11 @@ def _candidate(data: LabelledData, recipe: Recipe, champion: Model, folder: Path
     return candidate
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Candidate (a) and champion (b) on the same sentences; some of the texts, to measure time on."""
-
-    compared: dict[str, Any]
-    texts: list[str]
-
-
-def _tried(
-    candidate: Model,
-    champion: Model,
-    data: LabelledData,
-    labels: Path,
-    asked: Retraining,
-    progress: Progress | None,
-) -> _Trial:
-    shared = shared_targets([candidate, champion])
-    if shared != data.taxonomy:
-        data = read_labelled([labels], shared, asked.corpus, skip_unknown_targets=True)
+def _compared(candidate: Model, champion: Model, data: LabelledData, progress: Progress | None) -> dict[str, Any]:
+    """Candidate (a) and champion (b) on the test part and on the project's contrast sets, which hold their texts."""
     files = [DEFAULT_LABELS / name for name in SCORED_ONLY]
-    sets = read_labelled(files, shared, asked.corpus, skip_unknown_targets=True)
-    compared = compare(candidate, champion, data, "test", contrast=sets, progress=progress)
-    return _Trial(compared, texts_of(part_at_hand(data, "test")))
+    sets = read_labelled(files, data.taxonomy, None, skip_unknown_targets=True)
+    return compare(candidate, champion, data, "test", contrast=sets, progress=progress)
 
 
 def _costs(candidate: Path, champion: Path, texts: Sequence[str]) -> dict[str, Footprint]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from labels.corpus import load_corpus, resolve
+from labels.corpus import Resolution, load_corpus, resolve
 from labels.errors import StanceError
 from labels.pool import CORPUS, read_pool
 from labels.records import read_records
@@ -70,9 +70,19 @@ def read_labelled(
         StanceError: see `read_records`, `load_corpus` and `resolve`.
     """
     records = read_records(labels, taxonomy, skip_unknown_targets=skip_unknown_targets)
-    resolution = resolve(records, load_corpus(corpus))
-    files = [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in labels]
-    return LabelledData(taxonomy, to_dataset(resolution.sentences, taxonomy), files, resolution.missing)
+    return labelled(resolve(records, load_corpus(corpus)), labels, taxonomy)
+
+
+def labelled(resolution: Resolution, files: Sequence[Path], taxonomy: Taxonomy) -> LabelledData:
+    """Records that have been read and resolved.
+
+    Args:
+        resolution: see `labels.corpus.resolve`.
+        files: where the records stand.
+        taxonomy: what they are labelled by; labels of other targets are left out.
+    """
+    about = [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in files]
+    return LabelledData(taxonomy, to_dataset(resolution.sentences, taxonomy), about, resolution.missing)
 
 
 def sentences_to_teach(data: LabelledData, labels: Sequence[Path], corpus: Path | None) -> dict[str, str]:
