@@ -33,7 +33,7 @@ export function totals(all, taxonomy) {
   if (taxonomy.overall) {
     const counts = countsOf(taxonomy.overall, all);
     facts.push([`Mean score, ${taxonomy.overall.title}`, signed(counts.mean)]);
-    facts.push(["of sure answers", sureMean(counts)]);
+    facts.push(["Mean of sure answers", sureMean(counts)]);
     shown.push(shares(taxonomy.overall, counts, all.length));
   }
   const list = element("dl", {class: "facts"}, ...facts.map(([name, value]) =>
