@@ -1,17 +1,11 @@
-"""The page as its users have it: in headless Chromium, before a service in a process of its own.
-
-Skipped where there is no Chromium (Debian's package `chromium`).
-"""
+"""The page as its users have it: in headless Chromium, before a service in a process of its own."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,17 +14,21 @@ import pytest
 import yaml
 
 from labels.store import open_store
-from serving.keys import add_key
 from serving.page import FILES, REPORT
 from tests.conftest import PROJECT
-from tests.test_serve_process import free_port, serving
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("needs Chromium (apt-get install chromium)", allow_module_level=True)
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-expect = playwright_api.expect
+from tests.page_driver import (
+    CHROMIUM,
+    Seen,
+    Site,
+    answers_of,
+    check_accessible,
+    expect,
+    open_page,
+    playwright_api,
+    running_site,
+    sentences_of,
+    targets_of,
+)
 
 HOSTILE = [
     '<img src="nowhere.png" onerror="window.ran = true"> The envoy agreed.',
@@ -41,60 +39,17 @@ HOSTILE = [
 ]
 
 
-@dataclass
-class Site:
-    """A service, and the folder of its state."""
-
-    address: str
-    home: Path
-    key: str = ""
-
-
-@dataclass
-class Seen:
-    """A page, and what its browser was asked for and complained of."""
-
-    page: Any
-    requests: list[Any] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def score(self, text: str) -> list[str]:
-        """Score a text; gives the sentences that are shown."""
-        self.page.get_by_label("Article or sentence").fill(text)
-        self.page.get_by_role("button", name="Score", exact=True).click()
-        self.done()
-        sentences: list[str] = self.page.locator(".said").all_text_contents()
-        return sentences
-
-    def done(self) -> None:
-        expect(self.page.get_by_role("status").first).to_have_text(re.compile(r"^Scored \d+ sentences?\.$"))
-
-    def try_example(self) -> None:
-        self.page.get_by_role("button", name="Try an example").click()
-        self.done()
-
-
-def _site(folder: Path, *options: str, **environment: str) -> Iterator[Site]:
-    (folder / "metrics").mkdir()
-    home = folder / "stance"
-    where = {"BENTOML_HOME": str(folder / "bentoml"), "STANCE_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    key = add_key(home, "desk")
-    port = free_port()
-    command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port), *options]
-    where["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
-    with serving(command, port, folder / "log", {**where, **environment}) as address:
-        yield Site(address, home, key)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    yield from _site(tmp_path_factory.mktemp("site"))
+    yield from running_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
 def meals_site(meals_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service of another taxonomy, that scores for holders of a key only."""
-    yield from _site(tmp_path_factory.mktemp("meals-site"), "--model", str(meals_model), STANCE_SCORING_NEEDS_KEY="1")
+    yield from running_site(
+        tmp_path_factory.mktemp("meals-site"), "--model", str(meals_model), STANCE_SCORING_NEEDS_KEY="1"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,21 +61,9 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-def _open(browser: Any, address: str, **settings: Any) -> Seen:
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **settings)
-    seen = Seen(context.new_page())
-    seen.page.on("request", lambda request: seen.requests.append(request))
-    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    seen.page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
-    seen.page.set_default_timeout(15_000)
-    seen.page.goto(address)
-    expect(seen.page.locator("#version")).not_to_have_text("…")
-    return seen
-
-
 @pytest.fixture
 def seen(browser: Any, site: Site) -> Iterator[Seen]:
-    opened = _open(browser, site.address)
+    opened = open_page(browser, site.address)
     yield opened
     opened.page.context.close()
 
@@ -128,9 +71,9 @@ def seen(browser: Any, site: Site) -> Iterator[Seen]:
 def test_an_example_is_scored_and_nobody_else_is_asked(seen: Seen, site: Site) -> None:
     seen.try_example()
     page = seen.page
-    answers = _answers(page, site, page.locator(".said").all_text_contents())
-    overall = next(id_ for id_, target in _targets(page, site).items() if target["scope"] == "overall")
-    poles = _targets(page, site)[overall]["poles"]
+    answers = answers_of(page, site, page.locator(".said").all_text_contents())
+    overall = next(id_ for id_, target in targets_of(page, site).items() if target["scope"] == "overall")
+    poles = targets_of(page, site)[overall]["poles"]
     signs = {"conciliatory": "▶", "other": "◀"}
     for item, answer in zip(page.locator("#sentences > li").all(), answers, strict=True):
         given = answer["targets"][overall]
@@ -151,8 +94,8 @@ def test_an_example_is_scored_and_nobody_else_is_asked(seen: Seen, site: Site) -
 def test_the_tables_count_what_the_service_answered(seen: Seen, site: Site) -> None:
     seen.try_example()
     page = seen.page
-    answers = _answers(page, site, page.locator(".said").all_text_contents())
-    for id_, target in _targets(page, site).items():
+    answers = answers_of(page, site, page.locator(".said").all_text_contents())
+    for id_, target in targets_of(page, site).items():
         given = [answer["targets"][id_] for answer in answers]
         row = page.get_by_role("rowheader", name=target["title"], exact=True).locator("..")
         cells = row.get_by_role("cell").all_text_contents()
@@ -165,17 +108,6 @@ def test_the_tables_count_what_the_service_answered(seen: Seen, site: Site) -> N
             assert cell == ("–" if mean is None else (mean[1:] if mean[1:] == "0.00" else mean) + after)
 
 
-def _targets(page: Any, site: Site) -> dict[str, Any]:
-    answer = page.request.get(f"{site.address}/v1/targets").json()
-    return {target["id"]: target for target in answer["targets"]}
-
-
-def _answers(page: Any, site: Site, texts: list[str]) -> list[dict[str, Any]]:
-    response = page.request.post(f"{site.address}/v1/score", data=json.dumps({"texts": texts}))
-    results: list[dict[str, Any]] = response.json()["results"]
-    return results
-
-
 def test_hostile_text_is_shown_as_text(seen: Seen) -> None:
     page = seen.page
     assert seen.score("\n".join(HOSTILE)) == HOSTILE
@@ -185,17 +117,13 @@ def test_hostile_text_is_shown_as_text(seen: Seen) -> None:
     assert not seen.complaints
 
 
-def _sentences(page: Any) -> list[str]:
-    sentences: list[str] = page.locator(".said").all_text_contents()
-    return sentences
-
-
 def test_text_that_no_service_takes_is_mended_before_it_is_sent(seen: Seen) -> None:
     # Half a surrogate pair cannot be sent, white space alone is no text, and a text has its longest.
-    seen.page.evaluate("document.getElementById('text').value = 'Half \\ud83d a pair.\\n\\u0085\\n' + 'no '.repeat(7000)")
+    text = "'Half \\ud83d a pair.\\n\\u0085\\n' + 'no '.repeat(7000)"
+    seen.page.evaluate(f"document.getElementById('text').value = {text}")
     seen.page.get_by_role("button", name="Score", exact=True).click()
     seen.done()
-    first, *rest = _sentences(seen.page)
+    first, *rest = sentences_of(seen.page)
     assert first == "Half \ufffd a pair."
     assert max(map(len, rest)) <= 10_000
     assert " ".join(rest).split() == ["no"] * 7000
@@ -232,7 +160,7 @@ def test_a_long_text_goes_out_in_parts_and_can_be_stopped(seen: Seen) -> None:
     assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 64
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("status").first).to_have_text("Stopped. 64 of 150 sentences are scored.")
-    assert _sentences(page) == texts[:64]
+    assert sentences_of(page) == texts[:64]
     assert not seen.complaints
 
 
@@ -267,7 +195,7 @@ def test_the_csv_is_safe_in_a_spreadsheet(seen: Seen, site: Site, tmp_path: Path
     with (tmp_path / "stance.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["text"] for row in rows] == [*(f"'{text}" for text in texts[:4]), texts[4]]
-    for row, answer in zip(rows, _answers(seen.page, site, texts), strict=True):
+    for row, answer in zip(rows, answers_of(seen.page, site, texts), strict=True):
         for id_, given in answer["targets"].items():
             assert row[f"{id_}_label"] == given["label"]
             assert row[f"{id_}_sure"] == ("no" if given["abstained"] else "yes")
@@ -281,7 +209,7 @@ def test_copied_json_holds_what_the_service_answered(seen: Seen, site: Site) -> 
     copied = json.loads(seen.page.evaluate("navigator.clipboard.readText()"))
     assert copied["model"]["version"] == seen.page.locator("#version").inner_text()
     assert [sentence["text"] for sentence in copied["sentences"]] == texts
-    for sentence, answer in zip(copied["sentences"], _answers(seen.page, site, texts), strict=True):
+    for sentence, answer in zip(copied["sentences"], answers_of(seen.page, site, texts), strict=True):
         for id_, given in answer["targets"].items():
             assert sentence["targets"][id_]["label"] == given["label"]
 
@@ -290,7 +218,7 @@ def test_a_correction_arrives_in_the_label_store(seen: Seen, site: Site) -> None
     page = seen.page
     text = "The <i>council</i> wants both armies to stay where they are."
     seen.score(text)
-    overall, issue = list(_targets(page, site).values())[:2]
+    overall, issue = list(targets_of(page, site).values())[:2]
     page.get_by_role("button", name="Correct sentence 1").click()
     form = page.get_by_role("form", name="Correct sentence 1")
     form.get_by_label("Target").select_option(overall["title"])
@@ -357,8 +285,8 @@ def test_the_keyboard_is_enough(seen: Seen) -> None:
 
 def test_pointing_at_an_answer_shows_its_probabilities(seen: Seen, site: Site) -> None:
     texts = seen.score("The minister said that not one sanction will go.")
-    (answer,) = _answers(seen.page, site, texts)
-    overall = next(id_ for id_, target in _targets(seen.page, site).items() if target["scope"] == "overall")
+    (answer,) = answers_of(seen.page, site, texts)
+    overall = next(id_ for id_, target in targets_of(seen.page, site).items() if target["scope"] == "overall")
     seen.page.locator(".chip").first.hover()
     said = seen.page.get_by_role("tooltip").inner_text()
     for label, share in answer["targets"][overall]["probabilities"].items():
@@ -374,7 +302,7 @@ def test_about_this_model_says_what_was_measured(seen: Seen, site: Site) -> None
     page.get_by_role("link", name="About this model").click()
     page.locator(".plots").wait_for()
     held_out, tested = page.get_by_role("table").all()[:2]
-    for id_, target in _targets(page, site).items():
+    for id_, target in targets_of(page, site).items():
         for table, given in (
             (held_out, model["cross_validated"]["targets"][id_]["macro_f1"]),
             (tested, report["sets"]["twice"]["model"]["targets"][id_]["macro_f1"]),
@@ -394,30 +322,23 @@ def test_about_this_model_says_what_was_measured(seen: Seen, site: Site) -> None
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
 def test_nothing_serious_for_axe_nor_for_a_narrow_screen(browser: Any, site: Site, scheme: str, width: int) -> None:
-    seen = _open(browser, site.address, color_scheme=scheme, viewport={"width": width, "height": 740})
+    seen = open_page(browser, site.address, color_scheme=scheme, viewport={"width": width, "height": 740})
     page = seen.page
     seen.try_example()
     page.get_by_role("button", name="Correct sentence 2").click()
     page.get_by_role("button", name="Send the label").click()
     page.locator(".chip").first.focus()
-    _is_accessible(page)
+    check_accessible(page)
     page.get_by_role("link", name="About this model").click()
     page.locator(".plots").wait_for()
     page.get_by_text("Model card").click()
-    _is_accessible(page)
+    check_accessible(page)
     page.context.close()
-
-
-def _is_accessible(page: Any) -> None:
-    found = axe_api.Axe().run(page).response["violations"]
-    serious = [violation for violation in found if violation["impact"] in ("serious", "critical")]
-    assert not serious, json.dumps(serious, indent=1)[:4000]
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 @pytest.mark.slow
 def test_another_taxonomy_and_a_key_for_scoring(browser: Any, meals_site: Site) -> None:
-    seen = _open(browser, meals_site.address)
+    seen = open_page(browser, meals_site.address)
     page = seen.page
     page.get_by_label("Article or sentence").fill("The cook wants the canteen to cost nothing.")
     page.get_by_role("button", name="Score", exact=True).click()
@@ -440,4 +361,12 @@ def test_no_file_of_the_page_names_a_target_or_another_host() -> None:
         text = path.read_text(encoding="utf8")
         assert not re.search(rf"\b({'|'.join(targets)})\b", text, re.IGNORECASE), path
         assert not set(re.findall(r"https?://[\w.]+", text)) - {"http://www.w3.org"}, path
-        assert not re.search(r"\bon\w+\s*=\s*[\"']|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), path
+        for unsafe in (
+            r"\bon\w+\s*=\s*[\"']",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            r"document\.write",
+            r"\beval\(",
+        ):
+            assert not re.search(unsafe, text), (path, unsafe)
