@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: serve test lint types graph clean
+.PHONY: serve test lint types browser graph clean
 
 serve: $(SERVING)
 	exec $(BIN)/stance serve --port $(PORT)
 
-test: $(DEVELOPMENT) lint types
+test: $(DEVELOPMENT) lint types browser
 	$(BIN)/pytest
 
 lint: $(DEVELOPMENT)
@@ -21,6 +21,12 @@ lint: $(DEVELOPMENT)
 
 types: $(DEVELOPMENT)
 	$(BIN)/mypy
+
+# What the tests of the page look at it with; where it cannot be installed, they are skipped and say so.
+browser:
+	command -v chromium >/dev/null || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) || \
+	  echo 'no Chromium: the tests of the page are skipped' >&2
 
 # The encoder's graph, written anew from its package (only when the encoder changes).
 graph: $(DEVELOPMENT)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import bentoml
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.errors import RequestError, report_to_gate
@@ -17,15 +16,13 @@ from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
 from serving.live_model import LiveModel
 from serving.openapi import openapi_document
+from serving.page import page_routes
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.usage import usage_here
 from serving.version import VERSION
 from training.home import home_folder
 from training.model_folder import Model
-
-PAGE = Path(__file__).parent / "page.html"
-PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
 def _live() -> Model:
@@ -51,14 +48,10 @@ def _target_ids() -> Sequence[str]:
     return _live().taxonomy.ids
 
 
-async def _page(request: Request) -> Response:
-    return HTMLResponse(PAGE.read_text(encoding="utf8"), headers={"Content-Security-Policy": PAGE_POLICY})
-
-
 # The root is answered here too, because BentoML's own page loads a tracker from another host.
 _mounted = Starlette(
     routes=[
-        Route("/", _page),
+        *page_routes(lambda: _live().version),
         Route("/v1/targets", _targets),
         Route("/v1/model", _model),
         Route("/docs.json", _docs),

@@ -116,7 +116,7 @@ def test_a_bento_builds_and_serves_elsewhere(tmp_path: Path, without_torch: dict
     environment = {**os.environ, **_home(tmp_path), "BENTOML_DO_NOT_TRACK": "True"}
     bentoml = [sys.executable, "-m", "bentoml"]
     project = tmp_path / "project"
-    for name in ("labels", "training", "serving"):
+    for name in ("labels", "training", "serving", "docs/report"):
         shutil.copytree(PROJECT / name, project / name)
     for name in ("README.md", "LICENSE", "bentofile.yaml"):
         shutil.copy(PROJECT / name, project)
@@ -136,7 +136,7 @@ def test_a_bento_builds_and_serves_elsewhere(tmp_path: Path, without_torch: dict
     files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
     assert ".env" not in files
     assert not [name for name in files if name.startswith(("labels/data/", "tests/", "notebooks/"))]
-    assert {"training/default_model/weights.safetensors", "labels/targets.yaml", "serving/page.html"} <= files
+    assert {"training/default_model/weights.safetensors", "labels/targets.yaml", "serving/browser/index.html"} <= files
     dockerfile = (source.parent / "env" / "docker" / "Dockerfile").read_text()
     requirements = (source.parent / "env" / "python" / "requirements.txt").read_text()
     assert "torch" not in dockerfile + requirements
