@@ -103,9 +103,13 @@ class SentenceEncoder:
         self._cache = cache
         self._adapters = adapters or {}
 
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Tensors of the checkpoint with their trained changes, by name."""
+        return merged(self.package.weights(), self._adapters)
+
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        weights = merged(self.package.weights(), self._adapters)
+        weights = self.weights()
         options = ort.SessionOptions()
         options.log_severity_level = 3
         names = sorted(weights.keys() - _UNUSED)
