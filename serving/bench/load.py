@@ -26,11 +26,22 @@ class Client:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
 
+    def connect(self) -> None:
+        """Connect anew, and see that it was accepted: a connection that idles for seconds is closed by the service."""
+        self._connection.close()
+        self._ask("GET", "/livez", b"")
+
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Status and answer of one request."""
-        self._connection.request("POST", SCORE_PATH, body, {"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        return response.status, response.read()
+        return self._ask("POST", SCORE_PATH, body)
+
+    def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            self._connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise StanceError(f"the service broke off while it was measured: {error!r}") from error
 
     def score(self, body: bytes) -> bytes:
         """The answer.

@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
-Work = Callable[[], None]
-"""What is timed; all that need not be was done before."""
+Work = Callable[[], object]
+"""What is timed; all that need not be was done before. What it gives is let go."""
 
 Prepare = Callable[[Sequence[str]], Work]
 """Makes the work of one turn from its texts."""

@@ -159,20 +159,17 @@ def _ways(
         return lambda: raw(texts)()
 
     def in_process(texts: Sequence[str]) -> Work:
-        return lambda: _nothing(score_texts(model, texts))
+        return partial(score_texts, model, texts)
 
     def http(texts: Sequence[str]) -> Work:
         bodies = [body_of(texts[first : first + REQUEST]) for first in range(0, len(texts), REQUEST)]
-        return lambda: _nothing(timed_requests(client, bodies))
+        client.connect()
+        return partial(timed_requests, client, bodies)
 
     ways: dict[str, Prepare] = {RAW: raw, TOKENISED: tokenised, IN_PROCESS: in_process, HTTP: http}
     if pipeline:
-        ways[PIPELINE] = lambda texts: lambda: _nothing(pipeline(texts))
+        ways[PIPELINE] = lambda texts: partial(pipeline, texts)
     return ways
-
-
-def _nothing(value: object) -> None:
-    """Only the time that it took counts."""
 
 
 def _rounds(
@@ -227,7 +224,13 @@ def _single_turn(
 ) -> None:
     bodies = [body_of([text]) for text in texts]
 
+    def alone() -> list[float]:
+        client.connect()
+        return timed_requests(client, bodies)
+
     def together() -> list[float]:
+        for each in crowd:
+            each.connect()
         times, refused = timed_together(crowd, bodies)
         measured.refused += refused
         return times
@@ -235,7 +238,7 @@ def _single_turn(
     turns: list[tuple[str, Callable[[], list[float]]]] = [
         (RAW, lambda: _one_by_one(encoder, texts)),
         (IN_PROCESS, lambda: [1000 * seconds_of(partial(score_texts, model, [text])) for text in texts]),
-        ("http_1_client", lambda: timed_requests(client, bodies)),
+        ("http_1_client", alone),
         (f"http_{CROWD}_clients", together),
     ]
     begins = number % len(turns)

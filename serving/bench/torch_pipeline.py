@@ -29,12 +29,12 @@ def feature_pipeline(encoder: SentenceEncoder) -> Embed:
     weights = {name: torch.from_numpy(tensor.copy()) for name, tensor in encoder.weights().items()}
     model.load_state_dict(weights, strict=False)
     tokenizer = read_tokenizer(package)
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token=tokenizer.id_to_token(package.padding),
         model_max_length=package.max_tokens,
     )
-    extract = pipeline("feature-extraction", model=model, tokenizer=fast, device="cpu")
+    extract = pipeline("feature-extraction", model=model, tokenizer=fast, device="cpu")  # type: ignore[call-overload]
 
     def embed(texts: Sequence[str]) -> list[Any]:
         with torch.inference_mode():
