@@ -43,7 +43,8 @@ def score_texts(
     """
     taxonomy = model.taxonomy
     columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
-    given = model.answers(texts, progress)
+    predicted = model.estimator.predict(texts, progress)
+    given = model.rules.answers(predicted.probabilities, taxonomy)
     if count:
         count(model, texts, given)
     return [
@@ -54,9 +55,9 @@ def score_texts(
                 )
                 for t, target in columns
             },
-            "truncated": truncated,
+            "truncated": bool(truncated),
         }
-        for n, truncated in enumerate(model.estimator.truncated(texts))
+        for n, truncated in enumerate(predicted.truncated)
     ]
 
 

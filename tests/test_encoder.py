@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labels.errors import StanceError
 from tests.conftest import run_stance
@@ -46,13 +49,13 @@ def test_embeddings_equal_those_of_the_original(package: EncoderPackage) -> None
     outputs = [layer_output(0), layer_output(package.layers), MEAN, FIRST]
     encoder = SentenceEncoder(package, outputs)
     together = encoder.embed(TEXTS)
-    for text, given in zip(TEXTS, together, strict=True):
+    for text, vector in zip(TEXTS, together, strict=True):
         ids = torch.tensor([encoder.tokenize([text])[0].ids])
         with torch.no_grad():
             states = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True).hidden_states
         unit = [torch.nn.functional.normalize(states[layer].mean(1), dim=1)[0] for layer in (0, package.layers)]
         expected = torch.cat([*unit, states[-1].mean(1)[0], states[-1][0, 0]])
-        np.testing.assert_allclose(given, expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(vector, expected.numpy(), atol=1e-5)
 
 
 def test_an_embedding_does_not_depend_on_its_neighbours(encoder: SentenceEncoder) -> None:
@@ -61,8 +64,38 @@ def test_an_embedding_does_not_depend_on_its_neighbours(encoder: SentenceEncoder
     np.testing.assert_allclose(together, alone, atol=2e-6)
 
 
-def test_long_texts_are_marked_as_cut(encoder: SentenceEncoder) -> None:
-    assert [bool(encoding.overflowing) for encoding in encoder.tokenize(TEXTS)] == [False, False, False, False, True]
+def test_long_texts_are_marked_as_cut(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    cached = SentenceEncoder(MINILM, OUTPUTS, EmbeddingCache("e", tmp_path))
+    for reader in (encoder, cached, cached):
+        assert reader.read(TEXTS).truncated.tolist() == [False, False, False, False, True]
+        assert reader.read([]).truncated.shape == (0,)
+
+
+@given(st.lists(st.integers(1, 300), max_size=150))
+def test_texts_share_batches_by_their_length(encoder: SentenceEncoder, lengths: list[int]) -> None:
+    encodings = encoder.tokenize(["word " * length for length in lengths])
+    batches = list(encoder.batches(encodings))
+    rows = [row for batch in batches for row in batch.rows]
+    assert sorted(rows) == list(range(len(lengths)))
+    in_order = [len(encodings[row].ids) for row in rows]
+    assert in_order == sorted(in_order)
+    for batch in batches:
+        assert batch.ids.shape == batch.mask.shape
+        assert batch.ids.size <= encoder.batch_tokens
+        for row, ids, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
+            assert ids[mask == 1].tolist() == encodings[row].ids
+    # None is closed while the next text would still have gone in.
+    for batch, following in pairwise(batches):
+        assert (len(batch.rows) + 1) * int(following.mask[0].sum()) > encoder.batch_tokens
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12))
+def test_embeddings_come_back_in_the_order_of_the_texts(encoder: SentenceEncoder, texts: list[str]) -> None:
+    read = encoder.read(texts)
+    alone = {text: encoder.embed([text])[0] for text in set(texts)}
+    np.testing.assert_allclose(read.vectors, np.stack([alone[text] for text in texts]), atol=2e-6)
+    assert read.truncated.tolist() == [text == TEXTS[-1] for text in texts]
 
 
 def test_the_cache_gives_back_what_was_computed(encoder: SentenceEncoder, tmp_path: Path) -> None:

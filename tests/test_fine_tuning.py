@@ -114,7 +114,7 @@ def test_a_student_follows_its_teacher(tuned: Path, meals: Path, tmp_path: Path)
     student, teacher = load_model(tmp_path / "m"), load_model(tuned)
     assert student.estimator.settings()["teachers"] == [teacher.version]
     texts = [row["text"] for row in meals_records() if row["split"] == "train"]
-    both = [model.estimator.predict_proba(texts).argmax(axis=2) for model in (student, teacher)]
+    both = [model.estimator.predict(texts).probabilities.argmax(axis=2) for model in (student, teacher)]
     assert (both[0] == both[1]).mean() > 0.7
 
 
@@ -206,4 +206,4 @@ def test_what_serves_answers_as_what_was_trained(tuned: Path) -> None:
     with torch.no_grad():
         expected = network(*map(torch.from_numpy, padded(ids, MINILM.padding))).softmax(-1).numpy()
     assert not possible[1, 3], "later_start has two classes and 'unrelated'"
-    np.testing.assert_allclose(model.estimator.predict_proba(texts), expected, atol=1e-4)
+    np.testing.assert_allclose(model.estimator.predict(texts).probabilities, expected, atol=1e-4)

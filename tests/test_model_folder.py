@@ -25,7 +25,9 @@ def test_what_was_trained_is_what_is_loaded(meals: Path, tmp_path: Path) -> None
     trained = save_model(train(data, load_recipe("floor")), tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     texts = [row["text"] for row in meals_records()]
-    np.testing.assert_allclose(loaded.estimator.predict_proba(texts), trained.estimator.predict_proba(texts), atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.estimator.predict(texts).probabilities, trained.estimator.predict(texts).probabilities, atol=1e-6
+    )
     assert loaded.rules == trained.rules
     np.testing.assert_array_equal(loaded.answers(texts).outcomes, trained.answers(texts).outcomes)
     assert loaded.version == trained.version

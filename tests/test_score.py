@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tokenizers import Encoding
 
+from serving.scoring import score_texts
 from tests.conftest import run_stance, write_lines
+from training.encoder import SentenceEncoder
+from training.model_folder import load_model
 
 
 def test_a_line_out_for_each_line_in(meals_model: Path, tmp_path: Path) -> None:
@@ -20,6 +25,21 @@ def test_a_line_out_for_each_line_in(meals_model: Path, tmp_path: Path) -> None:
     for answer in answers:
         assert list(answer["targets"]) == ["free_meals", "later_start"]
         assert set(answer["targets"]["free_meals"]) == {"label", "abstained", "score", "probabilities"}
+
+
+def test_each_text_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    tokenize = SentenceEncoder.tokenize
+
+    def counted(encoder: SentenceEncoder, texts: Sequence[str]) -> list[Encoding]:
+        read.extend(texts)
+        return tokenize(encoder, texts)
+
+    monkeypatch.setattr(SentenceEncoder, "tokenize", counted)
+    texts = ["Talks will resume in May.", "word " * 400, "No."]
+    answers = score_texts(load_model(), texts)
+    assert sorted(read) == sorted(texts)
+    assert [answer["truncated"] for answer in answers] == [False, True, False]
 
 
 def test_plain_lines_and_standard_input(meals_model: Path, tmp_path: Path) -> None:

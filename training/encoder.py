@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +47,34 @@ def padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[NDArray[np.int6
     return ids, mask
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Texts that go through the encoder together.
+
+    Attributes:
+        rows: their numbers among all texts.
+        ids: token ids, shape (texts of the batch, longest of them).
+        mask: same shape: 1 for tokens, 0 for padding.
+    """
+
+    rows: list[int]
+    ids: NDArray[np.int64]
+    mask: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Texts as the encoder sees them.
+
+    Attributes:
+        vectors: shape (texts, outputs × dimensions).
+        truncated: shape (texts,): which are longer than `max_tokens`.
+    """
+
+    vectors: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+
+
 class SentenceEncoder:
     """Embeds texts with the verified weights of an `EncoderPackage`.
 
@@ -74,9 +103,13 @@ class SentenceEncoder:
         self._cache = cache
         self._adapters = adapters or {}
 
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Tensors of the checkpoint with their trained changes, by name."""
+        return merged(self.package.weights(), self._adapters)
+
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        weights = merged(self.package.weights(), self._adapters)
+        weights = self.weights()
         options = ort.SessionOptions()
         options.log_severity_level = 3
         names = sorted(weights.keys() - _UNUSED)
@@ -96,9 +129,11 @@ class SentenceEncoder:
         encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
         return encodings
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """Which texts are longer than `max_tokens`."""
-        return [bool(encoding.overflowing) for encoding in self.tokenize(texts)]
+    def read(self, texts: Sequence[str], progress: Progress | None = None) -> Embedded:
+        """Embeddings, see `embed`, and which texts were cut; without a cache each text is tokenised once."""
+        encodings = self.tokenize(texts)
+        vectors = self._compute(encodings, progress) if self._cache is None else self.embed(texts, progress)
+        return Embedded(vectors, np.array([bool(encoding.overflowing) for encoding in encodings], np.bool_))
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Embeddings of shape (texts, outputs × dimensions).
@@ -106,14 +141,14 @@ class SentenceEncoder:
         A text's embedding does not depend on its neighbours, beyond float32 rounding (1e-6).
         """
         if self._cache is None:
-            return self._compute(texts, progress)
+            return self._compute(self.tokenize(texts), progress)
         unique = list(dict.fromkeys(texts))
         known = self._cache.get(unique)
         new = [text for text in unique if text not in known]
         # In slices, so that an interrupted run keeps what it has computed.
         for first in range(0, len(new), 512):
             part = new[first : first + 512]
-            computed = dict(zip(part, self._compute(part), strict=True))
+            computed = dict(zip(part, self._compute(self.tokenize(part)), strict=True))
             self._cache.put(computed)
             known |= computed
             if progress:
@@ -125,25 +160,35 @@ class SentenceEncoder:
     def _empty(self, texts: int) -> NDArray[np.float32]:
         return np.empty((texts, len(self._outputs) * self.package.dimensions), np.float32)
 
-    def _compute(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        encodings = self.tokenize(texts)
-        # Shortest first: texts of a batch have about the same length, so little is spent on padding.
-        order = sorted(range(len(texts)), key=lambda i: (len(encodings[i].ids), i))
-        result = self._empty(len(texts))
+    def _compute(self, encodings: Sequence[Encoding], progress: Progress | None = None) -> NDArray[np.float32]:
+        result = self._empty(len(encodings))
         done = 0
-        while done < len(order):
-            batch = [order[done]]
-            for i in order[done + 1 :]:
-                if (len(batch) + 1) * len(encodings[i].ids) > self.batch_tokens:
-                    break
-                batch.append(i)
-            ids, mask = padded([encodings[i].ids for i in batch], self.package.padding)
-            given = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask})
-            result[batch] = np.concatenate(given, axis=1)
-            done += len(batch)
+        for batch in self.batches(encodings):
+            result[batch.rows] = self.forward(batch)
+            done += len(batch.rows)
             if progress:
-                progress("embedding", done, len(order))
+                progress("embedding", done, len(encodings))
         return result
+
+    def batches(self, encodings: Sequence[Encoding]) -> Iterator[Batch]:
+        """All of the texts, shortest first: those of a batch have about the same length, so little is padding."""
+        order = sorted(range(len(encodings)), key=lambda i: (len(encodings[i].ids), i))
+        rows: list[int] = []
+        for i in order:
+            if rows and (len(rows) + 1) * len(encodings[i].ids) > self.batch_tokens:
+                yield self._batch(rows, encodings)
+                rows = []
+            rows.append(i)
+        if rows:
+            yield self._batch(rows, encodings)
+
+    def _batch(self, rows: list[int], encodings: Sequence[Encoding]) -> Batch:
+        return Batch(rows, *padded([encodings[i].ids for i in rows], self.package.padding))
+
+    def forward(self, batch: Batch) -> NDArray[np.float32]:
+        """Embeddings of one batch, in the order of its rows."""
+        given = self._session.run(self._outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
+        return np.concatenate(given, axis=1)
 
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}

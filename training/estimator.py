@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
-from training.outcomes import Probabilities, Progress
+from training.encoder import SentenceEncoder
+from training.outcomes import Prediction, Probabilities, Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset  # only training needs it; what serves does not have it
@@ -18,7 +19,7 @@ class Estimator(Protocol):
     """A classifier of all targets at once.
 
     Attributes:
-        taxonomy: the order of targets and outcomes on the axes of `predict_proba`.
+        taxonomy: the order of targets and outcomes on the axes of what `predict` gives.
     """
 
     taxonomy: Taxonomy
@@ -27,8 +28,8 @@ class Estimator(Protocol):
         """Train on a dataset made by `training.dataset.to_dataset`; the same data give the same classifier."""
         ...
 
-    def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
-        """Probabilities of shape (texts, targets, width), not calibrated: `Model.answers` does that."""
+    def predict(self, texts: Sequence[str], progress: Progress | None = None) -> Prediction:
+        """Probabilities, not calibrated (`Model.answers` does that), and which texts were cut, from one reading."""
         ...
 
     def held_out_proba(self) -> Probabilities | None:
@@ -38,8 +39,8 @@ class Estimator(Protocol):
         """
         ...
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """Which texts are too long to be read whole."""
+    def encoder(self) -> SentenceEncoder | None:
+        """What embeds the texts, with what was trained of it; None where words are counted."""
         ...
 
     def load(self) -> None:

@@ -23,7 +23,11 @@ class Featurizer(Protocol):
 
     def transform(self, texts: Sequence[str], progress: Progress | None = None) -> Any: ...
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]: ...
+    def read(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[Any, NDArray[np.bool_]]:
+        """What `transform` gives, and which texts are too long to be read whole."""
+        ...
+
+    def encoder(self) -> SentenceEncoder | None: ...
 
     def load(self) -> None: ...
 
@@ -60,8 +64,11 @@ class TfidfFeatures:
     def transform(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
         return self._vectorizer.transform(texts)
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return [False] * len(texts)
+    def read(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[Any, NDArray[np.bool_]]:
+        return self.transform(texts, progress), np.zeros(len(texts), np.bool_)
+
+    def encoder(self) -> None:
+        return None
 
     def load(self) -> None:
         pass
@@ -104,8 +111,14 @@ class EncoderFeatures:
     def transform(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         return self._encoder.embed(texts, progress)
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return self._encoder.truncated(texts)
+    def read(
+        self, texts: Sequence[str], progress: Progress | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        embedded = self._encoder.read(texts, progress)
+        return embedded.vectors, embedded.truncated
+
+    def encoder(self) -> SentenceEncoder:
+        return self._encoder
 
     def load(self) -> None:
         self._encoder.load()

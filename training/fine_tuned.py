@@ -17,7 +17,7 @@ from training.heads import LogisticHeads
 from training.held_out import folds_of, starts_with_any
 from training.low_rank import Adapted
 from training.metrics import confusion, scores
-from training.outcomes import Outcomes, Probabilities, Progress
+from training.outcomes import Outcomes, Prediction, Probabilities, Progress
 from training.recipes import TunedRecipe
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class FineTunedClassifier:
             rows, what = test.tolist(), f"fold {number + 1} of {len(folds)}"
             part = lesson.without({units[i] for i in rows})
             for epoch, adapted in enumerate(trained(what, f"fold-{number}", part, recipe.tuning.epochs)):
-                given[epoch, rows] = self._taken(adapted).predict_proba([texts[i] for i in rows], progress)
+                given[epoch, rows] = self._taken(adapted).predict([texts[i] for i in rows], progress).probabilities
         self._choose_epochs(given, outcomes, units)
         self._taken(trained("all sentences", "all", lesson, self._epochs)[-1])
         forget(folder)
@@ -134,15 +134,16 @@ class FineTunedClassifier:
         self._trained()
         return self._adapted.adapters
 
-    def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
+    def predict(self, texts: Sequence[str], progress: Progress | None = None) -> Prediction:
         encoder, heads = self._trained()
-        return heads.predict_proba(encoder.embed(texts, progress))
+        embedded = encoder.read(texts, progress)
+        return Prediction(heads.predict_proba(embedded.vectors), embedded.truncated)
 
     def held_out_proba(self) -> Probabilities | None:
         return self._held_out
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return self._trained()[0].truncated(texts)
+    def encoder(self) -> SentenceEncoder:
+        return self._trained()[0]
 
     def load(self) -> None:
         self._trained()[0].load()

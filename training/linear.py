@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
+from training.encoder import SentenceEncoder
 from training.features import EncoderFeatures, Featurizer, TfidfFeatures
 from training.heads import HeadChoice, LogisticHeads, choose_heads, fit_heads, head_grid
 from training.held_out import folds_of, starts_with_any
-from training.outcomes import Probabilities, Progress
+from training.outcomes import Prediction, Probabilities, Progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,8 +61,9 @@ class LinearClassifier:
         self._heads = fit_heads(matrix, outcomes, self.taxonomy, choices)
         return self
 
-    def predict_proba(self, texts: Sequence[str], progress: Progress | None = None) -> Probabilities:
-        return self._trained.predict_proba(self._features.transform(texts, progress))
+    def predict(self, texts: Sequence[str], progress: Progress | None = None) -> Prediction:
+        matrix, truncated = self._features.read(texts, progress)
+        return Prediction(self._trained.predict_proba(matrix), truncated)
 
     @property
     def _trained(self) -> LogisticHeads:
@@ -72,8 +74,8 @@ class LinearClassifier:
     def held_out_proba(self) -> Probabilities | None:
         return self._held_out
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return self._features.truncated(texts)
+    def encoder(self) -> SentenceEncoder | None:
+        return self._features.encoder()
 
     def load(self) -> None:
         self._features.load()

@@ -72,7 +72,7 @@ class Model:
 
     def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
         """What the model answers about each text."""
-        return self.rules.answers(self.estimator.predict_proba(texts, progress), self.taxonomy)
+        return self.rules.answers(self.estimator.predict(texts, progress).probabilities, self.taxonomy)
 
 
 def _json(value: object, *, indent: int | None = 2) -> bytes:

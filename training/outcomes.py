@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,3 +19,16 @@ Probabilities = NDArray[np.float64]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier gives of texts.
+
+    Attributes:
+        probabilities: not calibrated.
+        truncated: shape (texts,): which are too long to be read whole.
+    """
+
+    probabilities: Probabilities
+    truncated: NDArray[np.bool_]

@@ -42,9 +42,9 @@ class Scored:
 
 def scored_by(model: Model, texts: Sequence[str], progress: Progress | None = None) -> Scored:
     """The one place that asks a model, for reports and comparisons alike."""
-    before = model.estimator.predict_proba(texts, progress)
-    given = model.rules.answers(before, model.taxonomy)
-    return Scored(given.outcomes.astype(np.int64), given.abstained, given.probabilities, before)
+    predicted = model.estimator.predict(texts, progress)
+    given = model.rules.answers(predicted.probabilities, model.taxonomy)
+    return Scored(given.outcomes.astype(np.int64), given.abstained, given.probabilities, predicted.probabilities)
 
 
 def columns_of(model: Model, taxonomy: Taxonomy) -> list[int]:

@@ -43,5 +43,5 @@ def teach(teachers: Sequence[Model], unit_of: Mapping[str, str], progress: Progr
     if any(teacher.taxonomy.as_dict() != teachers[0].taxonomy.as_dict() for teacher in teachers):
         raise StanceError("the teachers were trained on different targets", field="targets")
     texts = list(unit_of)
-    given = [teacher.estimator.predict_proba(texts, progress) for teacher in teachers]
+    given = [teacher.estimator.predict(texts, progress).probabilities for teacher in teachers]
     return Teaching(texts, list(unit_of.values()), np.mean(given, axis=0), [teacher.version for teacher in teachers])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,10 @@ import typer
 from labels.errors import StanceError
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 from serving.sentences import read_sentences
+from training.outcomes import Progress
+
+Scored = Callable[[Sequence[str], Progress], list[dict[str, Any]]]
+"""Texts to their answers."""
 
 
 @app.command()
@@ -22,27 +27,44 @@ def score(
         Path | None, typer.Option("--file", help='JSONL ({"text", optional "id"}), or plain text, a sentence a line.')
     ] = None,
     model: ModelFolder = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask the running service at this address; a key comes from STANCE_KEY.")
+    ] = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score texts: a line out for each text in, in the same order."""
-    from serving.scoring import score_texts
-    from training.model_folder import load_model
-
     if (text is None) == (file is None):
         raise typer.BadParameter("give a text, - for standard input, or --file FILE")
-    trained = load_model(model)
-    for target_id in target or ():
-        if target_id not in trained.taxonomy.ids:
-            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    if url and model:
+        raise typer.BadParameter("give --model or --url: a service has its own model")
+    scored = _by_service(url, target) if url else _in_process(model, target)
     sentences = read_sentences(text, file)
     with progress() as report:
-        results = score_texts(trained, [sentence.text for sentence in sentences], target or None, report)
+        results = scored([sentence.text for sentence in sentences], report)
     for sentence, result in zip(sentences, results, strict=True):
         if as_json:
             print_json({**sentence.identity, **result})
         else:
             _print_readable(sentence.text, result)
+
+
+def _in_process(model: Path | None, targets: list[str] | None) -> Scored:
+    from serving.scoring import score_texts
+    from training.model_folder import load_model
+
+    trained = load_model(model)
+    for target_id in targets or ():
+        if target_id not in trained.taxonomy.ids:
+            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    return lambda texts, report: score_texts(trained, texts, targets or None, report)
+
+
+def _by_service(url: str, targets: list[str] | None) -> Scored:
+    from serving.client import StanceClient
+
+    client = StanceClient(url)
+    return lambda texts, report: client.score(texts, targets or None, report)
 
 
 def _print_readable(text: str, result: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""What scoring costs: measured in one run, on one machine, each way beside the others (`stance bench`)."""

@@ -1,0 +1,44 @@
+"""How fast the encoder could be if it did nothing but its multiplications."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.encoder_packages import CONFIG, EncoderPackage
+
+
+def multiply_adds(package: EncoderPackage, lengths: Sequence[int]) -> int:
+    """Multiply-adds of the encoder's matrix products for texts of these lengths in tokens, none of them padding.
+
+    A layer takes 4·n·d² for queries, keys, values and the output of attention, 2·n²·d for attention itself and
+    2·n·d·f for the feed-forward part, with n tokens, d dimensions and f inner dimensions (Vaswani et al. 2017).
+    """
+    inner = int(json.loads(package.read(CONFIG)[CONFIG])["intermediate_size"])
+    d = package.dimensions
+    return package.layers * sum(4 * n * d * d + 2 * n * n * d + 2 * n * d * inner for n in lengths)
+
+
+class Multiplication:
+    """A product of float32 matrices as the encoder's feed-forward part has them, on all cores."""
+
+    def __init__(self, package: EncoderPackage, rows: int) -> None:
+        random = np.random.default_rng(0)
+        d = package.dimensions
+        self._left = random.standard_normal((rows, d), np.float32)
+        self._right = random.standard_normal((d, 4 * d), np.float32)
+        self._into = np.empty((rows, 4 * d), np.float32)
+        self._each = rows * d * 4 * d
+
+    def speed(self, seconds: float) -> float:
+        """Multiply-adds a second, measured for about that long."""
+        began, done = time.perf_counter(), 0
+        while True:
+            np.matmul(self._left, self._right, out=self._into)
+            done += 1
+            taken = time.perf_counter() - began
+            if taken >= seconds:
+                return done * self._each / taken

@@ -1,0 +1,198 @@
+"""`stance bench`: what it measures and prints; never how fast anything is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.bench.aims import Aim
+from serving.bench.arithmetic import multiply_adds
+from serving.bench.rounds import Work, ratios, spread, take_turns
+from serving.bench.texts import bench_texts, block_of
+from tests.conftest import PROJECT, run_stance
+from training.encoder_packages import MINILM
+from training.model_folder import load_model
+
+TEXTS = [f"Envoy number {n} said that talks would resume{' in spring' * (n % 5)}." for n in range(90)]
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "feed.txt"
+    path.write_text("\n".join(TEXTS))
+    return path
+
+
+@pytest.fixture(scope="module")
+def figures(feed: Path) -> dict[str, Any]:
+    before = _services()
+    done = run_stance("bench", "--quick", "--json", "--texts", feed)
+    assert done.returncode == 0, done.stderr
+    assert not _services() - before
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _services() -> set[int]:
+    """Services that `stance bench` started and that still run."""
+    found = set()
+    for process in psutil.process_iter(["environ"]):
+        if "stance-bench-" in (process.info["environ"] or {}).get("STANCE_HOME", ""):
+            found.add(process.pid)
+    return found
+
+
+def test_every_way_is_measured_on_the_same_texts(figures: dict[str, Any]) -> None:
+    assert figures["model"] == load_model().version
+    assert figures["texts"]["number"] == len(TEXTS)
+    throughput = figures["throughput"]
+    assert set(throughput) == {"raw", "raw_with_tokenising", "in_process", "http_64", "transformers"}
+    assert throughput["raw"]["of_raw"] == {"median": 1, "low": 1, "high": 1}
+    assert "skipped" in throughput["transformers"]
+    for name in ("raw", "raw_with_tokenising", "in_process", "http_64"):
+        for figure in throughput[name].values():
+            assert 0 < figure["low"] <= figure["median"] <= figure["high"]
+    for name in ("raw", "in_process", "http_1_client", "http_16_clients"):
+        row = figures["single_text"][name]
+        assert row["requests"] > 0
+        assert 0 < row["p50"] <= row["p95"] <= row["p99"]
+    assert figures["single_text"]["http_16_clients"]["requests"] >= 16
+    assert 0 < figures["worker"]["megabytes"]["median"] <= figures["worker"]["peak_megabytes"]
+    assert figures["worker"]["ready_seconds"]["low"] > 0
+
+
+def test_aims_stand_beside_what_was_measured(figures: dict[str, Any]) -> None:
+    values = [aim["value"] for aim in figures["aims"]]
+    throughput = figures["throughput"]
+    assert values[0] == throughput["in_process"]["of_raw"]["median"]
+    assert values[1] == throughput["http_64"]["of_raw"]["median"]
+    assert values[2] is None
+    assert values[4:] == [figures["worker"]["peak_megabytes"], figures["worker"]["ready_seconds"]["median"]]
+    for aim in figures["aims"]:
+        assert (aim["least"] is None) != (aim["most"] is None)
+        assert (aim["reached"] is None) == (aim["value"] is None)
+
+
+def test_an_aim_is_reached_at_its_bound() -> None:
+    least, most = Aim("a", 2.0, least=2.0), Aim("b", 2.0, most=2.0)
+    assert least.reached is most.reached is True
+    assert dataclasses.replace(least, value=1.99).reached is False
+    assert dataclasses.replace(most, value=2.01).reached is False
+
+
+@pytest.mark.slow
+def test_the_table_says_what_was_skipped_and_reached(feed: Path) -> None:
+    done = run_stance("bench", "--quick", "--texts", feed)
+    assert done.returncode == 0, done.stderr
+    assert "[lowest–highest]" in done.stdout
+    lines = {line.strip().split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "skipped" in lines["transformers pipeline (torch)"]
+    assert lines["ready after the command, s"].rstrip().endswith(("yes", "no"))
+    assert "not measured" in lines["in process, times the transformers pipeline"]
+
+
+def test_stopped_it_leaves_no_service_behind(feed: Path) -> None:
+    before = _services()
+    command = [sys.executable, "-m", "serving.cli", "bench", "--seconds", "500", "--texts", str(feed)]
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not _services() - before:
+            assert process.poll() is None
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 130
+    finally:
+        process.kill()
+    assert not _services() - before
+
+
+def test_a_model_without_an_encoder_is_refused(meals_model: Path, feed: Path) -> None:
+    done = run_stance("bench", "--quick", "--model", meals_model, "--texts", feed)
+    assert done.returncode == 1
+    assert "has no encoder" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_sources_of_texts_are_too_many(feed: Path) -> None:
+    assert run_stance("bench", "--texts", feed, "--corpus", feed.parent).returncode == 2
+
+
+def test_texts_come_from_where_they_are_said_to_come_from(feed: Path, tmp_path: Path) -> None:
+    assert sorted(bench_texts(feed, None)) == sorted(TEXTS)
+    assert bench_texts(feed, None) == bench_texts(feed, None) != TEXTS
+    (tmp_path / "001_note.txt").write_text("The mayor of the port spoke. Nobody at all listened to her.")
+    pytest.importorskip("punkt")
+    assert sorted(bench_texts(None, tmp_path)) == ["Nobody at all listened to her.", "The mayor of the port spoke."]
+    assert len(bench_texts(None, None)) > 2000
+
+
+@given(st.lists(st.text(), min_size=1, max_size=9), st.integers(0, 50), st.integers(0, 50))
+def test_after_the_last_text_comes_the_first(texts: list[str], first: int, size: int) -> None:
+    block = block_of(texts, first, size)
+    assert block == (texts * (first + size + 1))[first : first + size]
+
+
+def test_another_way_begins_in_each_round() -> None:
+    order: list[str] = []
+
+    def way(name: str) -> Any:
+        def prepare(texts: list[str]) -> Work:
+            assert texts == ["a"]
+            return lambda: order.append(name)
+
+        return prepare
+
+    ways = {name: way(name) for name in "xyz"}
+    for number in range(3):
+        assert set(take_turns(ways, ["a"], number)) == set("xyz")
+    assert "".join(order) == "xyzyzxzxy"
+
+
+def test_ratios_are_taken_turn_by_turn() -> None:
+    # A machine that grows ten times slower leaves the ratio as it is.
+    slower = [100.0, 10.0, 1.0]
+    assert ratios([2 * value for value in slower], slower) == spread([2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("lengths", [[1], [7], [3, 11, 30]])
+def test_operations_are_those_of_the_encoders_matrices(lengths: list[int]) -> None:
+    weights = MINILM.weights()
+    layers = [tensor for name, tensor in weights.items() if name.startswith("encoder.layer.") and tensor.ndim == 2]
+    products = sum(tensor.size for tensor in layers) * sum(lengths)
+    attention = 2 * MINILM.layers * MINILM.dimensions * sum(n * n for n in lengths)
+    assert multiply_adds(MINILM, lengths) == products + attention
+
+
+def test_the_pipeline_beside_has_the_same_weights() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from serving.bench.torch_pipeline import feature_pipeline
+
+    encoder = load_model().estimator.encoder()
+    assert encoder is not None
+    texts = [*TEXTS[:3], "word " * 400]
+    given_ = [tensor[0].numpy() for tensor in feature_pipeline(encoder)(texts)]
+    mean = np.stack(
+        [tokens[: len(each.ids)].mean(axis=0) for tokens, each in zip(given_, encoder.tokenize(texts), strict=True)]
+    )
+    ours = encoder.embed(texts)[:, : MINILM.dimensions]
+    np.testing.assert_allclose(mean, ours, atol=1e-4)
