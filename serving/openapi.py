@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from http.client import responses as PHRASES  # noqa: N812
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from serving.errors import CODES
 from serving.gate import SCORE_PATH
 from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
 from serving.labels_api import LABELS_PATH
@@ -61,7 +61,7 @@ def openapi_document(version: str) -> dict[str, Any]:
         "components": {
             "schemas": components["$defs"],
             "securitySchemes": {
-                _KEY: {"type": "http", "scheme": "bearer", "description": "A key of `stance keys add NAME`."}
+                _KEY: {"type": "http", "scheme": "bearer", "description": "A key of `stance keys create NAME`."}
             },
         },
     }
@@ -104,7 +104,7 @@ def _json(model: str) -> dict[str, Any]:
 def _responses(model: str, *errors: int) -> dict[str, Any]:
     return {
         "200": {"description": "The answer", "content": _json(model)},
-        **{str(s): {"description": CODES[s], "content": _json("ErrorResponse")} for s in errors},
+        **{str(s): {"description": PHRASES[s], "content": _json("ErrorResponse")} for s in errors},
     }
 
 
