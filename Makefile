@@ -1,5 +1,6 @@
 # make serve   a model on http://127.0.0.1:3000 (PORT=… for another)
 # make test    lint, types and the whole test suite
+# make audit   known faults of the pinned versions (asks pypi.org)
 PYTHON ?= python3
 PORT ?= 3000
 VENV ?= .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: serve test lint types graph clean
+.PHONY: serve test lint types audit graph clean
 
 serve: $(SERVING)
 	exec $(BIN)/stance serve --port $(PORT)
@@ -21,6 +22,10 @@ lint: $(DEVELOPMENT)
 
 types: $(DEVELOPMENT)
 	$(BIN)/mypy
+
+# All are pinned, so nothing is resolved or installed for it.
+audit: $(DEVELOPMENT)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 # The encoder's graph, written anew from its package (only when the encoder changes).
 graph: $(DEVELOPMENT)
