@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -81,4 +82,4 @@ async def metrics_answer(request: Request) -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(registry), headers={"Content-Type": kind})
+    return Response(await run_in_threadpool(encode, registry), headers={"Content-Type": kind})
