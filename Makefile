@@ -1,5 +1,6 @@
 # make serve   a model on http://127.0.0.1:3000 (PORT=… for another)
 # make test    lint, types and the whole test suite
+# make audit   known faults of the pinned versions (asks the package index)
 PYTHON ?= python3
 PORT ?= 3000
 VENV ?= .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: serve test lint types browser graph clean
+.PHONY: serve test lint types browser audit graph clean
 
 serve: $(SERVING)
 	exec $(BIN)/stance serve --port $(PORT)
@@ -27,6 +28,10 @@ browser:
 	command -v chromium >/dev/null || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) || \
 	  echo 'no Chromium: the tests of the page are skipped' >&2
+
+# All are pinned, so nothing is resolved or installed for it.
+audit: $(DEVELOPMENT)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 # The encoder's graph, written anew from its package (only when the encoder changes).
 graph: $(DEVELOPMENT)

@@ -8,13 +8,41 @@ from http.client import responses as PHRASES  # noqa: N812  # a constant in all 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-CODES: Mapping[int, str] = {
+from serving.request_ids import current_request
+
+CODES: Mapping[str, int] = {
+    "invalid_request": 400,
+    "invalid_json": 400,
+    "empty_text": 400,
+    "too_many_texts": 400,
+    "text_too_long": 400,
+    "unknown_target": 400,
+    "too_many_labels": 400,
+    "unknown_class": 400,
+    "unknown_recipe": 400,
+    "unauthorized": 401,
+    "no_keys": 403,
+    "missing_scope": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "event_reused": 409,
+    "id_reused": 409,
+    "retraining_runs": 409,
+    "job_ended": 409,
+    "body_too_large": 413,
+    "rate_limited": 429,
+    "overloaded": 429,
+    "internal": 500,
+    "not_ready": 503,
+    "timeout": 504,
+}
+"""Every code and its status; docs/service.md says when it is given."""
+
+_GENERAL: Mapping[int, str] = {
     400: "invalid_request",
     401: "unauthorized",
-    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
-    409: "conflict",
     413: "body_too_large",
     429: "overloaded",
     500: "internal",
@@ -22,7 +50,6 @@ CODES: Mapping[int, str] = {
     504: "timeout",
 }
 """Code of an error that nothing more is known about, by status."""
-
 
 RAISED = "stance.raised"
 """Where the gate looks, in a request's scope, for the error that a mounted route raised."""
@@ -34,7 +61,7 @@ class RequestError(Exception):
     Args:
         status: HTTP status.
         message: what was wrong and what would be right.
-        code: for programs; that of `CODES` where left out.
+        code: one of `CODES`, for programs; the general one of the status where left out.
         field: the field of the body, dotted where nested.
         headers: of the answer.
     """
@@ -49,19 +76,28 @@ class RequestError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.field, self.headers = status, message, field, headers
-        self.code = code or CODES.get(status, "error")
+        self.message, self.field, self.headers = message, field, headers
+        self.code = code or _GENERAL[status]
+        self.status = CODES[self.code]
+        assert self.status == status, f"{self.code} has the status {self.status}"
 
 
 def error_response(error: RequestError) -> JSONResponse:
-    """The envelope: {"error": {"code", "message", "field"}}."""
-    body = {"error": {"code": error.code, "message": error.message, "field": error.field}}
-    return JSONResponse(body, status_code=error.status, headers=error.headers)
+    """The envelope: {"error": {"code", "message", "field", "request_id"}}."""
+    request = current_request()
+    body = {
+        "code": error.code,
+        "message": error.message,
+        "field": error.field,
+        "request_id": request.request_id if request else "",
+    }
+    return JSONResponse({"error": body}, status_code=error.status, headers=error.headers)
 
 
 def plain_error(status: int) -> RequestError:
-    """What is said where the framework answered with a bare status."""
-    return RequestError(status, PHRASES.get(status, "the request failed"))
+    """What is said where the framework answered with a bare status; one without a code here becomes 400 or 500."""
+    known = status if status in _GENERAL else 400 if status < 500 else 500
+    return RequestError(known, PHRASES.get(status, "the request failed"))
 
 
 async def report_to_gate(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What every request passes before BentoML sees it: keys, bounds, validation, and one envelope for all errors.
+"""What every request passes before BentoML sees it: keys, limits, validation, and one envelope for all errors.
 
 BentoML bounds no body, answers errors in several shapes and hangs where a middleware raises; so requests are read,
 counted and checked here, and whatever the framework answers with a status of 400 or more is put into the envelope.
@@ -6,6 +6,7 @@ counted and checked here, and whatever the framework answers with a status of 40
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -14,9 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.access import admitted
 from serving.bodies import parsed
 from serving.errors import RAISED, RequestError, error_response, plain_error
+from serving.observed import TEXTS
+from serving.rate_limits import RateLimits, rate_limit
 from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
 
 SCORE_PATH = "/v1/score"
+
+TIMEOUT = 60
+"""Seconds from the first byte of a request to the first of its answer."""
 
 _logger = logging.getLogger("bentoml.stance")
 
@@ -29,7 +35,7 @@ _CODES = {
 
 
 class Gate:
-    """ASGI middleware around the whole service.
+    """ASGI middleware around the service, within `serving.observed`.
 
     Args:
         app: the service.
@@ -38,26 +44,41 @@ class Gate:
 
     def __init__(self, app: ASGIApp, target_ids: Callable[[], Sequence[str]]) -> None:
         self._app, self._target_ids = app, target_ids
+        self._limits = RateLimits(rate_limit())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         envelope = _Envelope(scope, receive, send)
+        # A task, because a thread that works for it cannot be stopped: it runs on, and nobody listens.
+        passing = asyncio.ensure_future(self._pass(scope, receive, envelope))
         try:
-            scope = await admitted(scope, SCORE_PATH)
-            body = await _read(scope, receive)
-            if scope["path"] == SCORE_PATH and scope["method"] == "POST":
-                check_score_request(body, self._target_ids())
-                # Whatever the client called it, it is JSON; curl's -d says it was a form.
-                others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-                scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-            await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
+            done, _ = await asyncio.wait({passing}, timeout=TIMEOUT)
+            if not done:
+                raise RequestError(504, f"no answer within {TIMEOUT} s")
+            passing.result()
         except RequestError as error:
             await envelope.fail(error)
         except Exception:
             _logger.exception("request failed")
             await envelope.fail(RequestError(500, "the service failed; its log says why"))
+        finally:
+            passing.cancel()
+
+    async def _pass(self, scope: Scope, receive: Receive, envelope: _Envelope) -> None:
+        try:
+            scope = await admitted(scope, SCORE_PATH)
+        finally:
+            # Also of a request with a wrong key, so that keys cannot be tried without end.
+            self._limits.spend(scope)
+        body = await _read(scope, receive)
+        if scope["path"] == SCORE_PATH and scope["method"] == "POST":
+            scope[TEXTS][0] = len(check_score_request(body, self._target_ids()).texts)
+            # Whatever the client called it, it is JSON; curl's -d says it was a form.
+            others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+            scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+        await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
 
 
 def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
@@ -83,11 +104,13 @@ class _Envelope:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._started = False
+        self._started = self._closed = False
         self._replaced: int | None = None
         self.raised: list[RequestError] = []
 
     async def send(self, message: Message) -> None:
+        if self._closed:
+            return
         if message["type"] == "http.response.start":
             if message["status"] >= 400:
                 self._replaced = message["status"]
@@ -96,16 +119,15 @@ class _Envelope:
         if self._replaced is None:
             await self._send(message)
         elif not message.get("more_body"):
-            await self._respond(self.raised[-1] if self.raised else plain_error(self._replaced))
+            await self.fail(self.raised[-1] if self.raised else plain_error(self._replaced))
 
     async def fail(self, error: RequestError) -> None:
+        """Answer with an error, and with nothing after it."""
+        self._closed = True
         # Once an answer has begun there is no taking it back; the broken connection tells the client.
         if not self._started:
-            await self._respond(error)
-
-    async def _respond(self, error: RequestError) -> None:
-        self._started = True
-        await error_response(error)(self._scope, self._receive, self._send)
+            self._started = True
+            await error_response(error)(self._scope, self._receive, self._send)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

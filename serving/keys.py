@@ -1,4 +1,4 @@
-"""API keys: who may send labels and retrain. The file holds their names and hashes, never the keys."""
+"""API keys: who may do what over HTTP. The file holds their names and hashes, never the keys."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -23,17 +24,30 @@ from labels.records import first_problem
 
 KEYS_FILE = "keys.json"
 
+
+class KeyScope(StrEnum):
+    """What a key is for: `/v1/score`; `/v1/labels`; `/v1/retrain` and `/v1/jobs`. None includes another."""
+
+    SCORE = "score"
+    LABEL = "label"
+    ADMIN = "admin"
+
+
+SCOPES = tuple(KeyScope)
+USUAL_SCOPES = (KeyScope.SCORE, KeyScope.LABEL)
+
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 
 
 class Key(BaseModel):
-    """What is known of a key: `sha256` of its UTF-8 text (it is 32 random bytes, so no slow hash is needed), and when
-    it was made."""
+    """What is known of a key: `sha256` of its UTF-8 text (it is 32 random bytes, so no slow hash is needed), when it
+    was made, and what it is for. A key of before there were scopes could do everything, and still can."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     made: datetime
+    scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1)] = SCOPES
 
 
 class _File(BaseModel):
@@ -46,7 +60,7 @@ def read_keys(home: Path) -> Mapping[str, Key]:
     """Names and hashes, in the order in which they were made; read again when the file has changed.
 
     Raises:
-        StanceError: the file is not as `add_key` writes it.
+        StanceError: the file is not as `create_key` writes it.
     """
     path = home / KEYS_FILE
     try:
@@ -80,8 +94,8 @@ def key_holder(key: str, keys: Mapping[str, Key]) -> str | None:
     return holder
 
 
-def add_key(home: Path, name: str) -> str:
-    """Make a key.
+def create_key(home: Path, name: str, scopes: Collection[KeyScope] = USUAL_SCOPES) -> str:
+    """Make a key for the given scopes, one or more.
 
     Returns:
         the key; it is nowhere kept.
@@ -94,14 +108,15 @@ def add_key(home: Path, name: str) -> str:
     with _changing(home) as keys:
         if name in keys:
             raise StanceError(
-                f"there is a key '{name}'", path=home / KEYS_FILE, hint="Remove it first, or name another."
+                f"there is a key '{name}'", path=home / KEYS_FILE, hint="Revoke it first, or name another."
             )
+        ordered = tuple(scope for scope in KeyScope if scope in scopes)
         key = secrets.token_urlsafe(32)
-        keys[name] = Key(sha256=_hash(key), made=datetime.now(UTC).replace(microsecond=0))
+        keys[name] = Key(sha256=_hash(key), made=datetime.now(UTC).replace(microsecond=0), scopes=ordered)
     return key
 
 
-def remove_key(home: Path, name: str) -> None:
+def revoke_key(home: Path, name: str) -> None:
     """Forget a key; a running service refuses it from its next request on.
 
     Raises:

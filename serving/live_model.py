@@ -64,6 +64,11 @@ class LiveModel:
         if self.now.source != "named":
             threading.Thread(target=self._watch, name="champion", daemon=True).start()
 
+    @property
+    def ready(self) -> bool:
+        """Whether a model is in memory that has answered once, and nobody has closed this."""
+        return not self._closed.is_set()
+
     def close(self) -> None:
         """Stop following."""
         self._closed.set()

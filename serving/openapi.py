@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from http.client import responses as PHRASES  # noqa: N812
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from serving.errors import CODES
 from serving.gate import SCORE_PATH
 from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
 from serving.labels_api import LABELS_PATH
@@ -29,6 +29,10 @@ _MODELS = (
 )
 _KEY = "key"
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_ID_HEADER = {"X-Request-Id": {"description": "That of the request, or one made for it", "schema": {"type": "string"}}}
+_RETRY_HEADER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
+_ANYWHERE = (413, 429, 500, 503, 504)
+"""Statuses of errors that any request can meet."""
 _REF = "#/components/schemas/{model}"
 
 
@@ -39,7 +43,7 @@ def openapi_document(version: str) -> dict[str, Any]:
         "operationId": "score",
         "summary": "Stance of each text toward each target",
         "requestBody": {"required": True, "content": _json("ScoreRequest")},
-        "responses": _responses("ScoreResponse", 400, 401, 403, 413, 429, 500, 503, 504),
+        "responses": _responses("ScoreResponse", 400, 401, 403),
         # Without a key, unless the service was started to ask for one.
         "security": [{}, {_KEY: []}],
     }
@@ -55,13 +59,14 @@ def openapi_document(version: str) -> dict[str, Any]:
             "/v1/targets": {"get": _get("targets", "Targets, classes and poles", "TargetsResponse")},
             "/v1/model": {"get": _get("model", "The model that answers", "ModelResponse")},
             **_keyed_paths(),
-            "/livez": {"get": _probe("livez", "The process lives")},
-            "/readyz": {"get": _probe("readyz", "A model is loaded")},
+            "/livez": {"get": _plain("livez", "The process lives", *_ANYWHERE)},
+            "/readyz": {"get": _plain("readyz", "A model is loaded", *_ANYWHERE)},
+            "/metrics": {"get": _plain("metrics", "Figures for Prometheus", *_ANYWHERE)},
         },
         "components": {
             "schemas": components["$defs"],
             "securitySchemes": {
-                _KEY: {"type": "http", "scheme": "bearer", "description": "A key of `stance keys add NAME`."}
+                _KEY: {"type": "http", "scheme": "bearer", "description": "A key of `stance keys create NAME`."}
             },
         },
     }
@@ -69,12 +74,12 @@ def openapi_document(version: str) -> dict[str, Any]:
 
 def _keyed_paths() -> dict[str, Any]:
     job = f"{JOBS_PATH}/{{id}}"
-    keep = _keyed("labels", "Keep labels, all of them or none", "LabelsResponse", 400, 409, 413)
-    retrain = _keyed("retrain", "Start a retraining", "JobResponse", 400, 409, 413)
+    keep = _keyed("labels", "Keep labels, all of them or none", "LabelsResponse", 400, 409)
+    retrain = _keyed("retrain", "Start a retraining", "JobResponse", 400, 409)
     retrain["responses"]["202"] = {
         **retrain["responses"].pop("200"),
         "description": "It was started",
-        "headers": {"Location": {"description": "Where to look at it", "schema": {"type": "string"}}},
+        "headers": {**_ID_HEADER, "Location": {"description": "Where to look at it", "schema": {"type": "string"}}},
     }
     return {
         LABELS_PATH: {"post": {**keep, "requestBody": {"required": True, "content": _json("LabelsRequest")}}},
@@ -92,7 +97,7 @@ def _keyed(name: str, summary: str, model: str, *errors: int) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": summary,
-        "responses": _responses(model, 401, 403, *errors, 429, 500, 503),
+        "responses": _responses(model, 401, 403, *errors),
         "security": [{_KEY: []}],
     }
 
@@ -102,20 +107,26 @@ def _json(model: str) -> dict[str, Any]:
 
 
 def _responses(model: str, *errors: int) -> dict[str, Any]:
-    return {
-        "200": {"description": "The answer", "content": _json(model)},
-        **{str(s): {"description": CODES[s], "content": _json("ErrorResponse")} for s in errors},
-    }
+    answer = {"description": "The answer", "headers": _ID_HEADER, "content": _json(model)}
+    return {"200": answer, **{str(status): _error(status) for status in sorted({*errors, *_ANYWHERE})}}
+
+
+def _error(status: int) -> dict[str, Any]:
+    headers = {**_ID_HEADER, **(_RETRY_HEADER if status == 429 else {})}
+    return {"description": PHRASES[status], "headers": headers, "content": _json("ErrorResponse")}
 
 
 def _get(name: str, summary: str, model: str) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, "responses": _responses(model, 413, 429, 500, 503)}
+    return {"operationId": name, "summary": summary, "responses": _responses(model)}
 
 
-def _probe(name: str, summary: str) -> dict[str, Any]:
-    ready = {"description": "Yes", "content": {"text/plain": {"schema": {"type": "string"}}}}
+def _plain(name: str, summary: str, *errors: int) -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "operationId": name,
         "summary": summary,
-        "responses": {"200": ready, "503": {"description": "No", "content": _json("ErrorResponse")}},
+        "responses": {
+            "200": {"description": "The answer", "headers": _ID_HEADER, "content": content},
+            **{str(status): _error(status) for status in errors},
+        },
     }

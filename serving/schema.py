@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.errors import CODES
+
 MAX_TEXTS = 256
 MAX_LABELS = 500
 MAX_CHARACTERS = 10_000
@@ -233,9 +235,12 @@ class JobsResponse(BaseModel):
 class ErrorBody(BaseModel):
     """What was wrong with a request."""
 
-    code: Annotated[str, Field(examples=["invalid_request"])]
+    code: Annotated[str, Field(examples=["invalid_request"], json_schema_extra={"enum": list(CODES)})]
     message: Annotated[str, Field(examples=["string should have at least 1 character"])]
     field: Annotated[str | None, Field(description="The field, dotted where nested.", examples=["texts.0"])]
+    request_id: Annotated[
+        str, Field(description="That of the request's `X-Request-Id`, or one made for it.", examples=["5f0c1d2e"])
+    ]
 
 
 class ErrorResponse(BaseModel):

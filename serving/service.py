@@ -11,16 +11,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.errors import RequestError, report_to_gate
-from serving.gate import SCORE_PATH, Gate
+from serving.gate import SCORE_PATH, TIMEOUT, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
 from serving.live_model import LiveModel
+from serving.observed import Observed
 from serving.openapi import openapi_document
 from serving.page import page_routes
+from serving.request_log import set_up_log
+from serving.routes import route_names
 from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.usage import usage_here
 from serving.version import VERSION
+from serving.watching import METRICS_PATH, count_answers, metrics_answer
+from training.answers import Answers
 from training.home import home_folder
 from training.model_folder import Model
 
@@ -55,6 +60,7 @@ _mounted = Starlette(
         Route("/v1/targets", _targets),
         Route("/v1/model", _model),
         Route("/docs.json", _docs),
+        Route(METRICS_PATH, metrics_answer),
         *label_routes(lambda: _live().taxonomy),
         *job_routes(),
     ],
@@ -62,12 +68,20 @@ _mounted = Starlette(
 )
 
 
-@bentoml.service(name="stance", traffic={"timeout": 60})
+@bentoml.service(
+    name="stance",
+    # The gate's own comes first, and is in the envelope.
+    traffic={"timeout": TIMEOUT + 15},
+    # Both by raw path, see `serving.watching` and `serving.request_log`, which take their place.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+)
 @bentoml.asgi_app(_mounted, path="/")
 class Stance:
     """Stance scores for sentences about international disputes."""
 
     def __init__(self) -> None:
+        set_up_log()
         self.live = LiveModel(home_folder())
         self.usage = usage_here()
 
@@ -82,17 +96,23 @@ class Stance:
         self.live.close()
         self.usage.close()
 
+    def _count(self, model: Model, texts: Sequence[str], given: Answers) -> None:
+        self.usage.count(model, texts, given)
+        count_answers(model, texts, given)
+
     def __is_ready__(self) -> bool:
-        return True
+        """Whether a model is in memory, and has answered once."""
+        return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
     def score(self, texts: list[str], targets: list[str] | None = None) -> Response:
         """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
-        results = score_texts(model, texts, targets, count=self.usage.count)
+        results = score_texts(model, texts, targets, count=self._count)
         return JSONResponse({"model": {"version": model.version}, "results": results})
 
 
-# The decorators made a BentoML service of the class.
+# The decorators made a BentoML service of the class. What is added first is outside.
+Stance.add_asgi_middleware(Observed, route_name=route_names(_mounted.routes, SCORE_PATH))  # type: ignore[attr-defined]
 Stance.add_asgi_middleware(Gate, target_ids=_target_ids)  # type: ignore[attr-defined]

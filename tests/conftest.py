@@ -22,7 +22,7 @@ os.environ |= {
     "BENTOML_DO_NOT_TRACK": "True",
     "STANCE_CACHE": f"{_HOME}/cache",
 }
-for _name in ("STANCE_HOME", "STANCE_MODEL"):
+for _name in ("STANCE_HOME", "STANCE_MODEL", "STANCE_LOG", "STANCE_RATE_LIMIT", "STANCE_SCORING_NEEDS_KEY"):
     os.environ.pop(_name, None)
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
     Path(os.environ[_name]).mkdir(parents=True)
@@ -67,7 +67,8 @@ def service() -> Iterator[TestClient]:
     """The service in this process; BentoML can be set up once only."""
     from serving.service import Stance
 
-    with TestClient(Stance.to_asgi(), raise_server_exceptions=False) as client:  # type: ignore[attr-defined]
+    app = Stance.to_asgi()  # type: ignore[attr-defined]
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from serving.keys import add_key
+from serving.keys import create_key
 from tests.conftest import PROJECT
 from tests.test_serve_process import free_port, serving
 
@@ -69,7 +69,7 @@ def running_site(folder: Path, *options: str, **environment: str) -> Iterator[Si
     (folder / "metrics").mkdir()
     home = folder / "stance"
     where = {"BENTOML_HOME": str(folder / "bentoml"), "STANCE_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    key = add_key(home, "desk")
+    key = create_key(home, "desk")
     port = free_port()
     command = [sys.executable, "-m", "serving.cli", "serve", "--port", str(port), *options]
     where["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")

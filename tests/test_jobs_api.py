@@ -23,7 +23,7 @@ from labels.errors import StanceError
 from serving.job import Word
 from serving.job_records import Asked, open_jobs
 from serving.jobs import JOB_VARIABLE, job_of
-from serving.keys import add_key
+from serving.keys import SCOPES, create_key
 from tests.conftest import bearer
 from tests.retraining_stub import stub_path
 from tests.test_serve_process import free_port, serving
@@ -36,7 +36,7 @@ class Asker:
     """Somebody with a key, of a service whose jobs do what their `why` says."""
 
     def __init__(self, service: TestClient, home: Path) -> None:
-        self.home, self._service, self._headers = home, service, bearer(add_key(home, "desk"))
+        self.home, self._service, self._headers = home, service, bearer(create_key(home, "desk", SCOPES))
 
     def ask(self, method: str, path: str, **body: Any) -> httpx.Response:
         return self._service.request(method, path, headers=self._headers, json=body or None)
@@ -301,7 +301,7 @@ def job_of_record(home: Path) -> Any:
 
 @pytest.mark.slow
 def test_a_job_outlives_the_service_that_started_it(home: Path, tmp_path: Path) -> None:
-    key = add_key(home, "desk")
+    key = create_key(home, "desk", SCOPES)
     environment = {
         "PYTHONPATH": stub_path(tmp_path / "stub"),
         "STANCE_HOME": str(home),

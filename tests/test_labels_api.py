@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from labels.store import Label, read_store
 from labels.taxonomy import load_taxonomy
-from serving.keys import add_key
+from serving.keys import create_key
 from serving.schema import MAX_CHARACTERS, MAX_LABELS
 from tests.conftest import bearer
 
@@ -34,7 +34,7 @@ class Sender:
     """Somebody with a key of the name "desk"."""
 
     def __init__(self, service: TestClient, home: Path) -> None:
-        self.home, self._service, self._headers = home, service, bearer(add_key(home, "desk"))
+        self.home, self._service, self._headers = home, service, bearer(create_key(home, "desk"))
 
     def send(self, *labels: Any) -> httpx.Response:
         return self.send_body(json.dumps({"labels": labels}))

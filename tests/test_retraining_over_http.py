@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.keys import add_key
+from serving.keys import SCOPES, create_key
 from tests.conftest import bearer, meals_records
 from tests.test_retraining import weak  # noqa: F401  # a fixture
 from tests.test_serve_process import free_port, serving
@@ -41,7 +41,7 @@ def test_from_labels_to_a_new_champion(home: Path, weak: tuple[Path, Path], tmp_
     with open_registry(home) as registry:
         first = registry.register(model, parent=None, by="a test", why="to begin with", labels=known)
         registry.promote(first.version, by="a test", why="to begin with", decision=None, expected=None)
-    key = add_key(home, "desk")
+    key = create_key(home, "desk", SCOPES)
     rows = [
         row for row in meals_records() if row["split"] == "train" and row["group"] not in ("minutes-0", "minutes-1")
     ]

@@ -80,6 +80,53 @@ def test_any_text_gets_an_answer(client: TestClient, texts: list[str]) -> None:
     _answers_are_sound(answer, list(load_taxonomy().ids))
 
 
+STRANGE = [
+    "\0",
+    "\0\x01\x1b[31m\x7f\x85",
+    "\ufeff\ufffe\U0010ffff",
+    "\u202eThe drills were halted.\u202c \u2066x\u2069",
+    "قال الوزير إن العقوبات يجب أن تبقى.",
+    "השר אמר שהסנקציות יישארו.",
+    "e" + "\u0301" * 500,
+    "👩\u200d👩\u200d👧\u200d👦🇰🇵",
+    "<script>alert(1)</script><b>Sanctions</b> &amp; <!-- talks -->",
+    "{{7*7}} ${jndi:ldap://x} ' OR 1=1 --",
+    "[UNK] [CLS] [SEP] [MASK] [PAD] <s> </s> <|endoftext|>",
+    "x" * MAX_CHARACTERS,
+    "核" * MAX_CHARACTERS,
+    "\U0001f54a" * MAX_CHARACTERS,
+    "\r\n." * (MAX_CHARACTERS // 3),
+]
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
+def test_a_strange_text_gets_an_answer_of_its_own(client: TestClient, text: str) -> None:
+    usual = TEXTS[0]
+    answer = _score(client, texts=[usual, text])
+    _answers_are_sound(answer, list(load_taxonomy().ids))
+    (alone,) = _score(client, texts=[usual])["results"]
+    for target_id, given_ in alone["targets"].items():
+        assert given_["score"] == pytest.approx(answer["results"][0]["targets"][target_id]["score"], abs=1e-4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=10), st.characters(categories=["Cs"]), st.text(max_size=10), st.booleans())
+def test_half_a_surrogate_pair_is_not_json(
+    client: TestClient, before: str, half: str, after: str, escaped: bool
+) -> None:
+    written = json.dumps({"texts": [before + half + after]}, ensure_ascii=escaped)
+    response = client.post("/v1/score", content=written.encode("utf8", "surrogatepass"))
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
+
+
+def test_both_halves_together_are_a_character(client: TestClient) -> None:
+    target = load_taxonomy().ids[0]
+    bodies = (f'{{"texts": ["{dove}"], "targets": ["{target}"]}}' for dove in ("\\ud83d\\udd4a", "\U0001f54a"))
+    escaped, plain = (client.post("/v1/score", content=body.encode()) for body in bodies)
+    assert escaped.status_code == plain.status_code == 200
+    assert escaped.json() == plain.json()
+
+
 def test_what_it_is_called_does_not_matter(client: TestClient) -> None:
     body = json.dumps({"texts": TEXTS[:1]})
     for kind in ("application/x-www-form-urlencoded", "text/plain", "application/vnd.bentoml+pickle"):

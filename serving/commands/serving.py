@@ -93,20 +93,28 @@ def serve(
     """Serve over HTTP until it is stopped (Ctrl-C, or SIGTERM to this process).
 
     Without --model: the champion of the registry, and whichever becomes champion meanwhile; the model that ships where
-    there is none.
+    there is none. On another address than that of this machine itself, scoring too needs a key (`stance keys create`).
     """
-    from serving.access import SCORING_VARIABLE, scoring_needs_key
+    from serving.access import SCORING_VARIABLE, is_loopback
+    from serving.keys import read_keys
     from serving.live_model import first_live
+    from serving.rate_limits import rate_limit
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
 
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
+    rate_limit()
+    if not is_loopback(host):
+        if not read_keys(home_folder()):
+            raise StanceError(
+                f"others reach {host}, and there is no API key to tell them apart",
+                hint="Make one with `stance keys create NAME`, or leave out --host.",
+            )
+        os.environ[SCORING_VARIABLE] = "1"
     # A service that cannot load its model would be started again and again; so look first.
     live = first_live(home_folder())
     _check_free(host, port)
-    if host not in ("127.0.0.1", "localhost", "::1") and not scoring_needs_key():
-        err.print(f"note: whoever reaches {host} can score texts; {SCORING_VARIABLE}=1 asks them for a key.")
     which = f"{live.model.version} ({live.source})"
     err.print(f"serving {which} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
