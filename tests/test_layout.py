@@ -65,3 +65,14 @@ def test_the_bento_takes_the_pinned_versions_of_the_dependencies() -> None:
 def test_constraints_hold_names_and_versions_only() -> None:
     for line in (PROJECT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"#.*|[\w.-]+==[\w.!+-]+", line), line
+
+
+def test_an_installed_package_has_the_files_that_the_code_reads() -> None:
+    given = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for room in ROOMS:
+        for path in (PROJECT / room).rglob("*"):
+            # The script is for building a container, from the project's folder.
+            if path.is_dir() or path.suffix in (".py", ".pyc") or path.name == "install-encoder.sh":
+                continue
+            inside = path.relative_to(PROJECT / room)
+            assert any(inside.match(pattern) for pattern in given[room]), path
