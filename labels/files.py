@@ -12,8 +12,12 @@ from pathlib import Path
 from labels.errors import StanceError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all; on return it is on disk. A link is followed, and its target replaced.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, whole or not at all; on return it is on disk. A link is followed, and its target replaced.
+
+    Args:
+        path: where.
+        content: a text is written as UTF-8.
 
     Raises:
         StanceError: the file cannot be written; an older one is as it was.
@@ -21,8 +25,8 @@ def write_whole(path: Path, text: str) -> None:
     place = path.resolve()
     fresh = place.with_name(f".{place.name}-{os.getpid()}")
     try:
-        with fresh.open("w", encoding="utf8", newline="\n") as stream:
-            stream.write(text)
+        with fresh.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         if place.exists():

@@ -20,10 +20,12 @@ REPORT = Path(__file__).parents[1] / "docs" / "report"
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'"
 )
+"""What every answer has besides, `serving.response_headers` adds."""
+
 # The report is one file: its styles are in it, and it has no scripts.
-_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 _TYPES = {
     ".css": "text/css",
@@ -60,7 +62,7 @@ def page_routes(version: Callable[[], str]) -> list[Route]:
 
 def _file(path: Path, policy: str) -> Response:
     # Asked for again each time: files of two releases do not go together.
-    headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
     return FileResponse(path, media_type=f"{_TYPES[path.suffix]}; charset=utf-8", headers=headers)
 
 

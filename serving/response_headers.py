@@ -8,8 +8,6 @@ from starlette.datastructures import MutableHeaders
 
 from serving.request_ids import REQUEST_ID_HEADER
 
-_NO_FRAMES = "frame-ancestors 'none'"
-
 
 def guarded(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, with the id of its request and with those that keep browsers careful.
@@ -22,5 +20,5 @@ def guarded(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tup
     given["Referrer-Policy"] = "no-referrer"
     given.setdefault("Cache-Control", "no-store")
     policy = given.get("Content-Security-Policy", "default-src 'none'")
-    given["Content-Security-Policy"] = policy if "frame-ancestors" in policy else f"{policy}; {_NO_FRAMES}"
+    given["Content-Security-Policy"] = f"{policy}; frame-ancestors 'none'"
     return given.raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,11 @@ CACHE_VARIABLE = "STANCE_CACHE"
 def cache_folder() -> Path:
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named) if named else user_cache_path("stance")
+
+
+def cache_place(kind: str, deciding: Sequence[object]) -> Path:
+    """Where the cache folder keeps what follows from some values, fit for JSON: the same place for the same values."""
+    return cache_folder() / kind / hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:24]
 
 
 class EmbeddingCache:

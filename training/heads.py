@@ -162,19 +162,19 @@ def choose_heads(
         alone = Taxonomy((taxonomy.targets[t],))
         return fit_heads(features[train], column[train], alone, [choice], _CHOOSING).predict_proba(features[test])
 
-    tasks = [(t, choice, fold) for t, grid in enumerate(grids) for choice in grid for fold in folds]
+    settings = [(t, choice) for t, grid in enumerate(grids) for choice in grid]
     best = [-1.0] * len(taxonomy)
     choices = [grid[0] for grid in grids]
     with threadpool_limits(1):
-        fits = (delayed(predict_held_out)(*task) for task in tasks)
+        fits = (delayed(predict_held_out)(t, choice, fold) for t, choice in settings for fold in folds)
         results = enumerate(Parallel(n_jobs=-1, prefer="threads", return_as="generator")(fits), start=1)
-        for t, choice in ((t, choice) for t, grid in enumerate(grids) for choice in grid):
+        for t, choice in settings:
             given = np.full((len(outcomes), 1, len(taxonomy.targets[t].outcomes)), np.nan)
             for (_, test), (done, predicted) in zip(folds, results, strict=False):
                 if predicted is not None:
                     given[test] = predicted
                 if progress:
-                    progress("choosing settings", done, len(tasks))
+                    progress("choosing settings", done, len(settings) * len(folds))
             macro = _macro_f1(outcomes[:, [t]], given, taxonomy.targets[t])
             if macro > best[t]:
                 best[t], choices[t] = macro, choice

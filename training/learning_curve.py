@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from labels.files import write_whole
 from labels.records import first_problem
 from labels.taxonomy import Taxonomy
 from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
-from training.embedding_cache import cache_folder
+from training.embedding_cache import cache_place
 from training.held_out import folds_of, starts_with_any
 from training.metrics import Confusion, confusion, resampled, scores
 from training.outcomes import Progress
@@ -96,8 +95,7 @@ def _table_of(
     data: LabelledData, sample: Dataset, held: Dataset, recipe: Recipe, progress: Progress | None
 ) -> Confusion:
     same = [fingerprint(sample), fingerprint(held), recipe.model_dump(), data.taxonomy.as_dict()]
-    name = hashlib.sha256(json.dumps(same).encode()).hexdigest()[:24]
-    kept = cache_folder() / "learning-curves" / f"{name}.json"
+    kept = cache_place("learning-curves", same).with_suffix(".json")
     if kept.is_file():
         return np.array(json.loads(kept.read_text(encoding="utf8")), np.int64)
     model = train(replace(data, dataset=sample), recipe, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,7 @@ def probability_figures(
     figures["overall"]["risk_coverage"] = curves(gold)
     if before is not None:
         figures["before"], earlier = _of_all(before, gold, taxonomy, resampling)
-        figures["after_minus_before"] = {
-            name: figure(sampled[name][0] - earlier[name][0], sampled[name][1] - earlier[name][1]) for name in sampled
-        }
+        figures["after_minus_before"] = _minus(sampled, earlier)
     for t, target in enumerate(taxonomy):
         column = np.full_like(gold, NOT_READ)
         column[:, t] = gold[:, t]
@@ -89,11 +87,16 @@ def calibration_side_by_side(
     (of_first, drawn_first), (of_second, drawn_second) = (
         _of_all(given, gold, taxonomy, resampling) for given in (first, second)
     )
-    minus = {
-        name: figure(drawn_first[name][0] - drawn_second[name][0], drawn_first[name][1] - drawn_second[name][1])
-        for name in drawn_first
+    return {
+        "a": of_first["overall"],
+        "b": of_second["overall"],
+        "a_minus_b": _minus(drawn_first, drawn_second),
     }
-    return {"a": of_first["overall"], "b": of_second["overall"], "a_minus_b": minus}
+
+
+def _minus(first: Mapping[str, Sampled], second: Mapping[str, Sampled]) -> dict[str, Any]:
+    """Differences of figures that were sampled with the same draws."""
+    return {name: figure(of[0] - second[name][0], of[1] - second[name][1]) for name, of in first.items()}
 
 
 def abstention_figures(

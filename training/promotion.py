@@ -17,6 +17,7 @@ from training.resampling import Figure
 
 DEFAULT_RULE = Path(__file__).parent / "promotion.yaml"
 
+Who = Literal["candidate", "champion", "neither"]
 Margin = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -102,7 +103,7 @@ class Check:
     difference: Figure | None
     bound: float
     passed: bool
-    who: Literal["candidate", "champion", "neither"]
+    who: Who
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -201,10 +202,10 @@ def _margin(
     return Check(kind, what, champion, candidate, minus, -margin, passed, _who(minus))
 
 
-def _who(minus: Figure) -> Literal["candidate", "champion", "neither"]:
+def _who(minus: Figure, *, less_is_better: bool = False) -> Who:
     if minus["low"] is None or minus["high"] is None or minus["low"] <= 0 <= minus["high"]:
         return "neither"
-    return "candidate" if minus["low"] > 0 else "champion"
+    return "candidate" if (minus["low"] > 0) != less_is_better else "champion"
 
 
 def _minus(candidate: float | None, champion: float | None) -> Figure | None:
@@ -219,9 +220,7 @@ def _of_calibration(margin: float, calibration: Mapping[str, Any]) -> Check:
     minus = calibration["a_minus_b"]["ece"]
     if minus["value"] is None:
         return Check("calibration", "ece", champion, candidate, None, margin, champion is None, "neither")
-    who: Literal["candidate", "champion", "neither"] = "neither"
-    if minus["low"] is not None and minus["high"] is not None and not minus["low"] <= 0 <= minus["high"]:
-        who = "champion" if minus["low"] > 0 else "candidate"
+    who = _who(minus, less_is_better=True)
     return Check("calibration", "ece", champion, candidate, minus, margin, minus["value"] <= margin, who)
 
 

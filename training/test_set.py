@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +13,10 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from labels.errors import StanceError
+from labels.files import write_whole
 from training.comparison import common_part
 from training.dataset import fingerprint, texts_of, units_of
-from training.embedding_cache import cache_folder
+from training.embedding_cache import cache_place
 from training.model_folder import Model
 from training.outcomes import Progress
 from training.profile import BINS, Said, said
@@ -47,8 +46,7 @@ def said_of_test_set(model: Model, data: LabelledData, progress: Progress | None
     """
     part, _ = common_part([model], data, "test")
     found, words = fingerprint(part), hashlib.sha256(model.trained_on.get("words", np.zeros(0)).tobytes()).hexdigest()
-    key = hashlib.sha256(json.dumps([model.version, found, BINS, words]).encode()).hexdigest()[:24]
-    path = cache_folder() / "said" / f"{key}.safetensors"
+    path = cache_place("said", [model.version, found, BINS, words]).with_suffix(".safetensors")
     try:
         kept = load_safetensors(path.read_bytes())
         groups = kept.pop("groups")
@@ -63,10 +61,8 @@ def said_of_test_set(model: Model, data: LabelledData, progress: Progress | None
 
 
 def _keep(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
     except OSError as error:
         raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
+    write_whole(path, content)
