@@ -1,0 +1,1 @@
+"""News feeds: subscriptions, articles, and the stance of their sentences over time (`stance feeds`)."""
