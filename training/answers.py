@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from labels.taxonomy import Target, Taxonomy
 from training.abstention import Abstention, abstain
@@ -132,9 +133,11 @@ def fit_rules(
         width = len(target.outcomes)
         given = np.full((len(outcomes), width), np.nan) if held_out is None else held_out[:, t, :width]
         rows = np.flatnonzero((outcomes[:, t] != NOT_READ) & ~np.isnan(given).any(axis=1))
-        rule, labels[rows, t], figures[target.id] = _fit(
-            given[rows], outcomes[rows, t], [units[row] for row in rows.tolist()], target, recipe
-        )
+        # What is fitted here is so small that threads would only wait for one another.
+        with threadpool_limits(1):
+            rule, labels[rows, t], figures[target.id] = _fit(
+                given[rows], outcomes[rows, t], [units[row] for row in rows.tolist()], target, recipe
+            )
         rules.append(rule)
     return Fitted(Rules(tuple(rules)), labels, figures)
 

@@ -12,7 +12,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
-from training.dataset import outcome_matrix, texts_of, units_of
+from training.dataset import column, outcome_matrix, texts_of, units_of
 from training.model_folder import Model
 from training.outcomes import NOT_READ, Progress
 from training.resampling import Resampling
@@ -35,7 +35,7 @@ class Pair:
 
 def pairs_of(data: Dataset) -> list[Pair]:
     """Every changed sentence with its original; sets without exactly one original are left out."""
-    notes, members = list(data["note"]), defaultdict(list)
+    notes, members = column(data, "note"), defaultdict(list)
     for row, unit in enumerate(units_of(data)):
         members[unit].append(row)
     pairs: list[Pair] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, Features, List, Value
@@ -59,23 +60,28 @@ def outcomes_of(labels: Labels, taxonomy: Taxonomy) -> list[int]:
     return [t.outcome(labels[t.id]) if t.id in labels else NOT_READ for t in taxonomy]
 
 
+def column(data: Dataset, name: str) -> list[Any]:
+    """All values of a column: a slice is read at once, what is iterated over is read row by row."""
+    values: list[Any] = data[name][:]
+    return values
+
+
 def outcome_matrix(data: Dataset, taxonomy: Taxonomy) -> Outcomes:
-    return np.array(data["outcomes"], np.int8).reshape(len(data), len(taxonomy))
+    return np.array(column(data, "outcomes"), np.int8).reshape(len(data), len(taxonomy))
 
 
 def texts_of(data: Dataset) -> list[str]:
-    return list(data["text"])
+    return column(data, "text")
 
 
 def units_of(data: Dataset) -> list[str]:
-    return list(data["unit"])
+    return column(data, "unit")
 
 
 def fingerprint(data: Dataset) -> str:
     """SHA-256 over what a model learns from: id, text, unit and outcomes of each row, whatever their order."""
-    lines = sorted(
-        json.dumps([row["id"], row["text"], row["unit"], row["outcomes"]], ensure_ascii=True) for row in data
-    )
+    columns = (column(data, name) for name in ("id", "text", "unit", "outcomes"))
+    lines = sorted(json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

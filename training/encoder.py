@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnxruntime as ort
@@ -109,6 +110,15 @@ class SentenceEncoder:
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
+        if self._adapters:
+            return self._new_session()
+        # As published it is the same for all models that use it so, and takes its second and its memory once.
+        session = _PUBLISHED.get(self.package.name)
+        if session is None:
+            session = _PUBLISHED[self.package.name] = self._new_session()
+        return session
+
+    def _new_session(self) -> ort.InferenceSession:
         weights = self.weights()
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -190,6 +200,9 @@ class SentenceEncoder:
         given = self._session.run(self._outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
         return np.concatenate(given, axis=1)
 
+
+_PUBLISHED: WeakValueDictionary[str, ort.InferenceSession] = WeakValueDictionary()
+"""Sessions of encoders as they were published, by name, as long as somebody holds them."""
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
 """Tensors of the checkpoints that no output needs."""

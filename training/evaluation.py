@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labels.errors import StanceError
 from training.confident_errors import confident_errors
 from training.contrast import contrast_of
-from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, units_of
+from training.dataset import class_counts, column, fingerprint, outcome_matrix, texts_of, units_of
 from training.floor import floor_of
 from training.metrics import Confusion, confusion
 from training.model_folder import Model
@@ -112,7 +112,7 @@ def _sets(
 ) -> dict[str, dict[str, Any]]:
     units = units_of(part)
     sets = {"all": _compare(gold, outcomes, units, list(range(len(part))), model)}
-    twice = [i for i, passes in enumerate(part["passes"]) if len(passes) == 2]
+    twice = [i for i, passes in enumerate(column(part, "passes")) if len(passes) == 2]
     if twice:
         sets["twice"] = _compare(gold, outcomes, units, twice, model)
         sets["twice"]["agreement"] = _agreement(part.select(twice), model)
@@ -137,6 +137,6 @@ def _compare(
 
 
 def _agreement(part: Dataset, model: Model) -> dict[str, Any]:
-    passes = np.array(part["passes"], np.int8)
+    passes = np.array(column(part, "passes"), np.int8)
     table = confusion(passes[:, 0], passes[:, 1], units_of(part), model.taxonomy.width)
     return summary(table, model.taxonomy, seed=model.recipe.seed)

@@ -60,7 +60,7 @@ class FineTunedClassifier:
             from training.fine_tuning import adapt
         except ModuleNotFoundError as error:
             raise needs_package("fine-tuning", error.name, "train,torch") from error
-        from training.dataset import outcome_matrix, texts_of, units_of
+        from training.dataset import column, outcome_matrix, texts_of, units_of
         from training.lessons import lesson_of
 
         recipe = self._recipe
@@ -81,7 +81,7 @@ class FineTunedClassifier:
                 what=what,
             )
 
-        eligible = ~starts_with_any(data["source"], recipe.train_only)
+        eligible = ~starts_with_any(column(data, "source"), recipe.train_only)
         folds = folds_of(units, eligible, recipe.folds, recipe.seed)[: recipe.held_out_folds]
         # Of every epoch: which one is best is known only when all are made.
         given = np.full((recipe.tuning.epochs, *outcomes.shape, self.taxonomy.width), np.nan)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from labels.taxonomy import Target, Taxonomy
-from training.dataset import outcome_matrix, texts_of, units_of
+from training.dataset import column, outcome_matrix, texts_of, units_of
 from training.features import TfidfFeatures
 from training.heads import HeadChoice, choose_heads
 from training.held_out import folds_of
@@ -75,7 +75,7 @@ def likely_errors(data: Dataset, taxonomy: Taxonomy, progress: Progress | None =
     matrix = features.transform(texts_of(data))
     folds = folds_of(units, np.ones(len(units), bool), FOLDS, _SEED)
     _, held_out = choose_heads(matrix, outcomes, folds, taxonomy, [[_HEAD]] * len(taxonomy), report)
-    ids = np.array(data["id"])
+    ids = np.array(column(data, "id"))
     suspects = [
         suspect
         for t, target in enumerate(taxonomy)

@@ -17,7 +17,7 @@ from labels.errors import StanceError
 from labels.files import write_whole
 from labels.records import first_problem
 from labels.taxonomy import Taxonomy
-from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
+from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of
 from training.embedding_cache import cache_place
 from training.held_out import folds_of, starts_with_any
 from training.metrics import Confusion, confusion, resampled, scores
@@ -76,7 +76,7 @@ def learning_curve(
     """
     part = data.part("train")
     units = units_of(part)
-    folds = folds_of(units, ~starts_with_any(part["source"], recipe.train_only), recipe.folds, recipe.seed)
+    folds = folds_of(units, ~starts_with_any(column(part, "source"), recipe.train_only), recipe.folds, recipe.seed)
     if not folds:
         raise StanceError("there are too few groups to hold any out", hint="Label sentences of more documents.")
     rows, held = folds[0][0], part.select(folds[0][1].tolist())

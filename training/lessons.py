@@ -11,7 +11,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from labels.taxonomy import Taxonomy
-from training.dataset import outcome_matrix, texts_of, units_of
+from training.dataset import column, outcome_matrix, texts_of, units_of
 from training.heads import nothing_read
 from training.held_out import starts_with_any
 from training.outcomes import NOT_READ, Outcomes
@@ -49,7 +49,7 @@ def lesson_of(data: Dataset, taxonomy: Taxonomy, recipe: TunedRecipe, teaching: 
         StanceError: no sentence was read for a target.
     """
     outcomes = outcome_matrix(data, taxonomy)
-    counts = _counts(list(data["source"]), recipe.tuning)
+    counts = _counts(column(data, "source"), recipe.tuning)
     aims = _aims(outcomes, taxonomy, recipe.tuning)
     lesson = Lesson(texts_of(data), units_of(data), aims * counts[:, None, None])
     if recipe.distillation is None or teaching is None:

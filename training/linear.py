@@ -50,12 +50,12 @@ class LinearClassifier:
         self._held_out: Probabilities | None = None
 
     def fit(self, data: Dataset, progress: Progress | None = None) -> Self:
-        from training.dataset import outcome_matrix, texts_of, units_of
+        from training.dataset import column, outcome_matrix, texts_of, units_of
 
         texts, outcomes = texts_of(data), outcome_matrix(data, self.taxonomy)
         self._features.fit(texts)
         matrix = self._features.transform(texts, progress)
-        eligible = ~starts_with_any(data["source"], self._train_only)
+        eligible = ~starts_with_any(column(data, "source"), self._train_only)
         folds = folds_of(units_of(data), eligible, self._folds, self._seed)
         choices, self._held_out = choose_heads(matrix, outcomes, folds, self.taxonomy, self._grids, progress)
         self._heads = fit_heads(matrix, outcomes, self.taxonomy, choices)

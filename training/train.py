@@ -20,7 +20,7 @@ from labels.pool import CORPUS, read_pool
 from labels.records import read_records
 from labels.taxonomy import Taxonomy
 from training.answers import Fitted, Rules, fit_rules
-from training.dataset import class_counts, fingerprint, outcome_matrix, texts_of, to_dataset, units_of
+from training.dataset import class_counts, column, fingerprint, outcome_matrix, texts_of, to_dataset, units_of
 from training.estimator import Estimator
 from training.fine_tuned import FineTunedClassifier
 from training.held_out import HeldOut
@@ -52,7 +52,7 @@ class LabelledData:
 
     def part(self, name: str) -> Dataset:
         """The rows of one part (train, dev or test)."""
-        return self.dataset.select([i for i, part in enumerate(self.dataset["part"]) if part == name])
+        return self.dataset.select([i for i, part in enumerate(column(self.dataset, "part")) if part == name])
 
 
 def read_labelled(

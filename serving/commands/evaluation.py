@@ -40,6 +40,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a model on sentences that it was not trained on, and write a report."""
+    from training.dataset import column, texts_of
     from training.evaluation import evaluate
     from training.learning_curve import read_learning_curve
     from training.model_folder import load_model
@@ -55,7 +56,7 @@ def evaluate(
     with progress() as report:
         metrics = evaluate(trained, data, split, contrast=contrasts, learning_curve=curve, progress=report)
     part = data.part(split)
-    texts = dict(zip(part["id"], part["text"], strict=True)) if with_texts else None
+    texts = dict(zip(column(part, "id"), texts_of(part), strict=True)) if with_texts else None
     written = write_report(metrics, out_dir, texts)
     if as_json:
         print_json(metrics)
