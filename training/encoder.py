@@ -113,9 +113,10 @@ class SentenceEncoder:
         if self._adapters:
             return self._new_session()
         # As published it is the same for all models that use it so, and takes its second and its memory once.
-        session = _PUBLISHED.get(self.package.name)
+        carried_by = self.package.modules
+        session = _PUBLISHED.get(carried_by)
         if session is None:
-            session = _PUBLISHED[self.package.name] = self._new_session()
+            session = _PUBLISHED[carried_by] = self._new_session()
         return session
 
     def _new_session(self) -> ort.InferenceSession:
@@ -201,8 +202,8 @@ class SentenceEncoder:
         return np.concatenate(given, axis=1)
 
 
-_PUBLISHED: WeakValueDictionary[str, ort.InferenceSession] = WeakValueDictionary()
-"""Sessions of encoders as they were published, by name, as long as somebody holds them."""
+_PUBLISHED: WeakValueDictionary[tuple[str, ...], ort.InferenceSession] = WeakValueDictionary()
+"""Sessions of encoders as they were published, by the modules that carry them, as long as somebody holds them."""
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
 """Tensors of the checkpoints that no output needs."""
