@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,9 +76,13 @@ def run_stance(
 
 @functools.cache
 def _commands() -> Commands:
-    commands = Commands()
-    atexit.register(commands.close)
-    return commands
+    return Commands()
+
+
+def pytest_unconfigure() -> None:
+    if _commands.cache_info().currsize:
+        _commands().close()
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
