@@ -14,7 +14,7 @@ serve: $(SERVING)
 	exec $(BIN)/stance serve --port $(PORT)
 
 test: $(DEVELOPMENT) lint types browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff check .

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.command_process import Commands
+
 # BentoML reads these when it is imported; each run of the tests has a home of its own.
 _HOME = tempfile.mkdtemp(prefix="stance-tests-")
 os.environ |= {
@@ -22,6 +26,9 @@ os.environ |= {
     "BENTOML_DO_NOT_TRACK": "True",
     "STANCE_CACHE": f"{_HOME}/cache",
 }
+# Whatever is trained here is tiny: more threads than one wait for each other, and fight with the other workers'.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+    os.environ.setdefault(_name, "1")
 for _name in ("STANCE_HOME", "STANCE_MODEL", "STANCE_LOG", "STANCE_RATE_LIMIT", "STANCE_SCORING_NEEDS_KEY"):
     os.environ.pop(_name, None)
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
@@ -29,11 +36,31 @@ for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
 
 PROJECT = Path(__file__).parents[1]
 
+_LONGEST = """
+    model_folder retraining calibration train bench benchmark page fine_tuning evaluate jobs_api live_model
+    retraining_over_http serve_process registry drift labels notebooks next_notebook agreement api_document
+"""
+"""Files by what they take, most first; those that are not named take less."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, none is to begin with a long one when the others have ended."""
+    if hasattr(config, "workerinput"):
+        order = {f"test_{name}.py": place for place, name in enumerate(_LONGEST.split())}
+        items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 def run_stance(
     *arguments: str | Path, stdin: str | None = None, cwd: Path = PROJECT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the console command in a process of its own; `environment` adds variables."""
+    """Run the console command in a process of its own; `environment` adds variables.
+
+    Sets are in one order in all commands of a run: give a PYTHONHASHSEED where two must come to the same.
+    """
+    given = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
+    commands = _commands()
+    if commands.take(given):
+        return commands.run([*map(str, arguments)], stdin, cwd, given, timeout=1500)
     return subprocess.run(
         [sys.executable, "-m", "serving.cli", *map(str, arguments)],
         input=stdin,
@@ -41,10 +68,21 @@ def run_stance(
         text=True,
         encoding="utf8",
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        env=given,
         check=False,
         timeout=1500,
     )
+
+
+@functools.cache
+def _commands() -> Commands:
+    return Commands()
+
+
+def pytest_unconfigure() -> None:
+    if _commands.cache_info().currsize:
+        _commands().close()
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from serving.bench.arithmetic import multiply_adds
 from serving.bench.rounds import Work, ratios, spread, take_turns
 from serving.bench.texts import bench_texts, block_of
 from tests.conftest import PROJECT, run_stance
+from tests.waiting import until
 from training.encoder_packages import MINILM
 from training.model_folder import load_model
 
@@ -38,19 +38,18 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def figures(feed: Path) -> dict[str, Any]:
-    before = _services()
-    done = run_stance("bench", "--quick", "--json", "--texts", feed)
+    done = run_stance("bench", "--quick", "--json", "--texts", feed, TMPDIR=str(feed.parent))
     assert done.returncode == 0, done.stderr
-    assert not _services() - before
+    assert not _services(feed.parent)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _services() -> set[int]:
-    """Services that `stance bench` started and that still run."""
+def _services(folder: Path) -> set[int]:
+    """Services that a `stance bench` with this folder for temporary files started, and that still run."""
     found = set()
     for process in psutil.process_iter(["environ"]):
-        if "stance-bench-" in (process.info["environ"] or {}).get("STANCE_HOME", ""):
+        if f"{folder}/stance-bench-" in (process.info["environ"] or {}).get("STANCE_HOME", ""):
             found.add(process.pid)
     return found
 
@@ -104,25 +103,27 @@ def test_the_table_says_what_was_skipped_and_reached(feed: Path) -> None:
     assert "not measured" in lines["in process, times the transformers pipeline"]
 
 
-def test_stopped_it_leaves_no_service_behind(feed: Path) -> None:
-    before = _services()
+def test_stopped_it_leaves_no_service_behind(feed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "serving.cli", "bench", "--seconds", "500", "--texts", str(feed)]
     process = subprocess.Popen(
         command,
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not _services() - before:
+
+        def serves() -> bool:
             assert process.poll() is None
-            time.sleep(0.2)
+            return bool(_services(tmp_path))
+
+        until(serves)
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 130
     finally:
         process.kill()
-    assert not _services() - before
+    assert not _services(tmp_path)
 
 
 def test_a_model_without_an_encoder_is_refused(meals_model: Path, feed: Path) -> None:

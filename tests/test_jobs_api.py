@@ -6,10 +6,9 @@ import json
 import os
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from serving.keys import SCOPES, create_key
 from tests.conftest import bearer
 from tests.retraining_stub import stub_path
 from tests.test_serve_process import free_port, serving
+from tests.waiting import until
 from training.retraining_lock import retraining_lock
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -59,14 +59,6 @@ class Asker:
     def ended(self, job_id: str) -> dict[str, Any]:
         until(lambda: self.job(job_id)["state"] in ENDED)
         return self.job(job_id)
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it does not come to that")
 
 
 def processes(job_id: str) -> list[psutil.Process]:

@@ -135,7 +135,7 @@ def test_the_command_writes_the_same_bytes_again(meals: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"wrote {tmp_path / 'one.jsonl'}: 3 records (3 agreed)\n"
     (tmp_path / "two.jsonl").write_text("older labels")
-    done = run_stance("labels", "export", *options, "--out", tmp_path / "two.jsonl", "--json")
+    done = run_stance("labels", "export", *options, "--out", tmp_path / "two.jsonl", "--json", PYTHONHASHSEED="1")
     counts = {"out": str(tmp_path / "two.jsonl"), "records": 3, "single": 0, "agreed": 3, "differing": 0}
     assert json.loads(done.stdout) == counts
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()

@@ -27,12 +27,11 @@ POOL = [
 ]
 
 
-def _next(model: Path, pool: str | Path, out: Path, *more: str | Path) -> str:
+def _next(model: Path, pool: str | Path, out: Path, *more: str | Path, **environment: str) -> str:
     """Five picks for the model, in `out`; what was printed."""
     labels = model.parent / "labels.jsonl"
-    done = run_stance(
-        "labels", "next", "--pool", pool, "--model", model, "--labels", labels, "--n", "5", "--out", out, *more
-    )
+    arguments = ["--pool", pool, "--model", model, "--labels", labels, "--n", "5", "--out", out, *more]
+    done = run_stance("labels", "next", *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -62,7 +61,7 @@ def test_picks_are_records_to_label_with_a_reason(meals: Path, picked: Path) -> 
 def test_the_order_of_the_pool_does_not_matter(meals_model: Path, picked: Path, tmp_path: Path) -> None:
     rows = _rows(picked.parent / "pool.jsonl")
     shuffled = write_lines(tmp_path / "pool.jsonl", random.Random(7).sample(rows, len(rows)))
-    picks = json.loads(_next(meals_model, shuffled, tmp_path / "next.jsonl", "--json"))
+    picks = json.loads(_next(meals_model, shuffled, tmp_path / "next.jsonl", "--json", PYTHONHASHSEED="1"))
     assert (tmp_path / "next.jsonl").read_bytes() == picked.read_bytes()
     assert [pick["id"] for pick in picks] == [row["id"] for row in _rows(picked)]
     assert [pick["worth"] for pick in picks] == sorted((pick["worth"] for pick in picks), reverse=True)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from serving.live_model import POLL, LiveModel, first_live
 from tests.conftest import run_stance
 from tests.test_registry import add, crown, damage
 from tests.test_serve_process import free_port, serving
+from tests.waiting import until
 from training.model_folder import shipped_version
 from training.registry import Registered, open_registry
 
@@ -37,13 +38,6 @@ def models(home: Path, meals_model: Path, other_model: Path) -> tuple[Registered
 def promote(home: Path, model: Registered) -> None:
     with open_registry(home) as registry:
         crown(registry, model)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
 
 
 class Clients:
@@ -99,9 +93,9 @@ def test_the_champion_changes_under_load(home: Path, models: tuple[Registered, R
     with following(tmp_path) as address:
         assert source(address) == (a.version, "champion")
         with Clients(address, 3) as clients:
-            wait_until(lambda: clients.all_see(a.version))
+            until(lambda: clients.all_see(a.version))
             promote(home, b)
-            wait_until(lambda: clients.all_see(b.version))
+            until(lambda: clients.all_see(b.version))
         assert clients.failures == []
         for seen in clients.versions:
             assert set(seen) == {a.version, b.version}
@@ -116,10 +110,10 @@ def test_a_champion_that_cannot_be_loaded_changes_nothing(
     a, b = models
     promote(home, b)
     with following(tmp_path) as address, Clients(address, 2) as clients:
-        wait_until(lambda: clients.all_see(b.version))
+        until(lambda: clients.all_see(b.version))
         damage(a.folder / "weights.safetensors")
         promote(home, a)
-        wait_until(lambda: "cannot be loaded" in (tmp_path / "log").read_text())
+        until(lambda: "cannot be loaded" in (tmp_path / "log").read_text())
         assert source(address) == (b.version, "former champion")
         # Said once, however often one looks.
         time.sleep(3 * POLL)
@@ -128,13 +122,13 @@ def test_a_champion_that_cannot_be_loaded_changes_nothing(
         assert "weights.safetensors: was changed" in line
         done = run_stance("models", "rollback", "--why", "it cannot be loaded")
         assert done.returncode == 0, done.stderr
-        wait_until(lambda: source(address) == (b.version, "champion"))
+        until(lambda: source(address) == (b.version, "champion"))
         assert {version for seen in clients.versions for version in seen} == {b.version}
         # Mended, and made champion once more: it is tried again.
         with open_registry(home) as registry:
             add(registry, other_model)
             crown(registry, a)
-        wait_until(lambda: clients.all_see(a.version))
+        until(lambda: clients.all_see(a.version))
     assert clients.failures == []
 
 
@@ -144,18 +138,18 @@ def test_where_no_model_was_promoted_yet_the_first_champion_is_followed(home: Pa
         with open_registry(home) as registry:
             crown(registry, add(registry, meals_model))
             version = registry.models()[0].version
-        wait_until(lambda: live.now.model.version == version)
+        until(lambda: live.now.model.version == version)
         assert live.now.source == "champion"
         with open_registry(home) as registry:
             registry.roll_back(by="anna", why="worse")
-        wait_until(lambda: live.now.model.version == shipped_version())
+        until(lambda: live.now.model.version == shipped_version())
 
 
 def test_nothing_of_the_old_model_is_kept(home: Path, models: tuple[Registered, Registered]) -> None:
     with closing(LiveModel(home)) as live:
         old = weakref.ref(live.now.model.estimator)
         promote(home, models[1])
-        wait_until(lambda: live.now.model.version == models[1].version)
+        until(lambda: live.now.model.version == models[1].version)
         gc.collect()
         assert old() is None
 
@@ -181,13 +175,13 @@ def test_a_registry_that_cannot_be_read_changes_nothing(
         before = live.now
         whole = (home / "registry.sqlite").read_bytes()
         (home / "registry.sqlite").write_text("not a registry" * 200)
-        wait_until(lambda: "cannot be followed" in caplog.text)
+        until(lambda: "cannot be followed" in caplog.text)
         time.sleep(2 * POLL)
         assert caplog.text.count("cannot be followed") == 1
         assert live.now is before
         (home / "registry.sqlite").write_bytes(whole)
         promote(home, models[1])
-        wait_until(lambda: live.now.model.version == models[1].version)
+        until(lambda: live.now.model.version == models[1].version)
 
 
 def test_at_the_start_the_nearest_champion_that_loads_is_taken(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,19 @@ from serving.keys import SCOPES, create_key
 from tests.conftest import bearer, meals_records
 from tests.test_retraining import weak  # noqa: F401  # a fixture
 from tests.test_serve_process import free_port, serving
+from tests.waiting import until
 from training.registry import open_registry
 
 TEXT = "The nurse wants the canteen to cost nothing."
 
 
-def until_over(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 300
-    while True:
-        job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        assert time.monotonic() < deadline, job
-        time.sleep(0.2)
+def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    def job() -> dict[str, Any]:
+        known: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+        return known
+
+    until(lambda: job()["state"] not in ("queued", "running"))
+    return job()
 
 
 def version_of(client: httpx.Client) -> str:
@@ -60,21 +59,18 @@ def test_from_labels_to_a_new_champion(home: Path, weak: tuple[Path, Path], tmp_
         # A rule cannot be sent, and the project's own would hold two tiny models to a millisecond.
         started = client.post("/v1/retrain", json={"why": "minutes of the spring", "force": True})
         assert started.status_code == 202, started.text
-        job = until_over(client, started.json()["id"])
+        job = ended(client, started.json()["id"])
         assert job["state"] == "succeeded", job
         decision = job["decision"]
         assert decision["promoted"]
         assert (decision["by"], decision["why"]) == ("desk", "minutes of the spring")
         assert decision["labels"]["added"] > 0
         assert Path(decision["report"], "decision.html").is_file()
-        deadline = time.monotonic() + 60
-        while version_of(client) != decision["version"]:
-            assert time.monotonic() < deadline, "the service does not follow"
-            time.sleep(0.1)
+        until(lambda: version_of(client) == decision["version"])
 
         # The same labels again: nothing new, said plainly, and the champion stays.
         again = client.post("/v1/retrain", json={"why": "by mistake"})
-        job = until_over(client, again.json()["id"])
+        job = ended(client, again.json()["id"])
         assert job["state"] == "failed"
         assert "nothing new to learn" in job["error"]
         assert version_of(client) == decision["version"]

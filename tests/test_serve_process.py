@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT, run_stance
+from tests.waiting import until
 
 TEXT = "Seoul offered to halt the drills if the North froze its reactor."
 
@@ -51,13 +51,14 @@ def serving(
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/readyz", timeout=5):
-                break
+
+        def ready() -> bool:
             assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"not ready: {log.read_text()}")
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/readyz", timeout=5):
+                return True
+            return False
+
+        until(ready)
         yield address
     finally:
         process.send_signal(signal.SIGTERM)

@@ -12,10 +12,9 @@ import pytest
 from tests.conftest import PROJECT, meals_records, run_stance, write_lines
 
 
-def _train(folder: Path, labels: Path, out: Path, *more: str) -> None:
-    done = run_stance(
-        "train", "--labels", labels, "--targets", folder / "targets.yaml", "--recipe", "floor", "--out", out, *more
-    )
+def _train(folder: Path, labels: Path, out: Path, **environment: str) -> None:
+    arguments = ["--labels", labels, "--targets", folder / "targets.yaml", "--recipe", "floor", "--out", out]
+    done = run_stance("train", *arguments, **environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -40,7 +39,7 @@ def test_another_taxonomy_gives_another_classifier(meals_model: Path) -> None:
 
 def test_the_same_input_gives_the_same_model(meals: Path, meals_model: Path, tmp_path: Path) -> None:
     shuffled = write_lines(tmp_path / "labels.jsonl", meals_records())
-    _train(meals, shuffled, tmp_path / "model")
+    _train(meals, shuffled, tmp_path / "model", PYTHONHASHSEED="1")
     assert _contents(tmp_path / "model") == _contents(meals_model)
 
 
@@ -49,7 +48,7 @@ def test_the_test_part_is_not_learnt_from(meals: Path, meals_model: Path, tmp_pa
     for row in rows:
         if row["split"] == "test":
             row["labels"] = {"free_meals": "no", "later_start": "contra"}
-    _train(meals, write_lines(tmp_path / "labels.jsonl", rows), tmp_path / "model")
+    _train(meals, write_lines(tmp_path / "labels.jsonl", rows), tmp_path / "model", PYTHONHASHSEED="2")
     for name in ("weights.safetensors", "estimator.json", "decision.json", "metrics.json"):
         assert (tmp_path / "model" / name).read_bytes() == (meals_model / name).read_bytes()
 
