@@ -195,7 +195,7 @@ class Fetcher:
     def _send(self, request: _Request, connections: CheckedConnections) -> Answer:
         url = request.url
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        headers = {"Host": url.netloc, "User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
+        headers = {"Host": url.netloc.decode(), "User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
         headers |= {"Connection": "close", **request.headers}
         patience = {"connect": self._limits.connect, "read": self._limits.read, "write": self._limits.read}
         # A connection serves one request: feeds are asked for minutes apart, and pages in turns.

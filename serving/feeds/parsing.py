@@ -24,9 +24,10 @@ from typing import IO, Any
 # variable, which is reader's own, it takes the feedparser that is installed.
 os.environ.setdefault("READER_NO_VENDORED_FEEDPARSER", "1")
 
+import feedparser
 from reader import ParseError, Reader
 from reader._parser import HTTPInfo, NotModified, RetrievedFeed, RetrieveError
-from reader._parser.feedparser import FeedparserParser, _process_feed, feedparser
+from reader._parser.feedparser import FeedparserParser, _process_feed
 from reader._parser.jsonfeed import JSONFeedParser
 from reader._types import EntryData, FeedData
 from reader.types import Content
@@ -84,7 +85,7 @@ class PoliteRetriever:
         self.answers[url] = answer
         if answer.status == 304:
             raise NotModified(url)
-        seen = {key: answer.headers[key] for key in ("etag", "last-modified") if key in answer.headers}
+        seen: dict[str, Any] = {key: answer.headers[key] for key in ("etag", "last-modified") if key in answer.headers}
         # feedparser decides by the header what encoding a document has, and undoes a compression that it names.
         told = {key: answer.headers[key] for key in ("content-type", "content-language") if key in answer.headers}
         kind = _JSON if answer.body.lstrip(_SPACE)[:1] in (b"{", b"[") else _XML
@@ -95,7 +96,7 @@ class PoliteRetriever:
         """Nothing more: whoever adds a feed has checked its URL."""
 
 
-class MarkedFeedparser(FeedparserParser):  # type: ignore[misc]
+class MarkedFeedparser(FeedparserParser):
     """RSS and Atom, with marks; says in plain words what is wrong with a document."""
 
     # Parsing holds the interpreter anyway, and feedparser promises nothing about threads.
@@ -126,14 +127,15 @@ class MarkedFeedparser(FeedparserParser):  # type: ignore[misc]
         return feed, [_marked(entry, marks[entry.id]) for entry in _once(entries)]
 
 
-class MarkedJSONFeed(JSONFeedParser):  # type: ignore[misc]
+class MarkedJSONFeed(JSONFeedParser):
     """JSON Feed, with marks; leaves out items without an id, as its specification wants."""
 
     def __call__(
         self, url: str, resource: IO[bytes], headers: Mapping[str, str] | None = None
     ) -> tuple[FeedData, list[EntryData]]:
         try:
-            given = json.loads(resource.read())
+            # Half of a surrogate pair is no character, and no database takes it.
+            given = json.loads(json.dumps(json.loads(resource.read()), ensure_ascii=False).encode("utf8", "replace"))
         except (ValueError, RecursionError) as error:
             raise ParseError(url, message=f"is broken JSON: {str(error)[:120]}") from error
         if not isinstance(given, dict) or "jsonfeed.org/version/" not in str(given.get("version")):
@@ -141,12 +143,12 @@ class MarkedJSONFeed(JSONFeedParser):  # type: ignore[misc]
         items = given.get("items")
         if not isinstance(items, list):
             raise ParseError(url, message="is a JSON Feed without items")
-        kept = [item for item in items if isinstance(item, dict) and str(item.get("id") or "").strip()]
+        kept = [item for item in items if isinstance(item, dict) and _item_id(item)]
         if items and not kept:
             raise ParseError(url, message="none of its items has an id")
         document = json.dumps({**given, "items": kept}).encode()
         feed, entries = super().__call__(url, io.BytesIO(document), headers)
-        marks = {str(item["id"]).strip(): _marks_of_item(item, given) for item in kept}
+        marks = {_item_id(item): _marks_of_item(item, given) for item in kept}
         return feed, [_marked(entry, marks.get(entry.id, {})) for entry in _once(entries)]
 
 
@@ -221,6 +223,11 @@ def _marks_of(entry: Any, feed: Any) -> dict[str, Any]:
     languages = [detail.get("language") for detail in details if detail]
     language = next((language for language in languages if language), None) or feed.get("language")
     return {"no_zone": [kind for kind, date in dates.items() if not has_zone(date)], "language": language or None}
+
+
+def _item_id(item: Mapping[str, Any]) -> str:
+    given = item.get("id")
+    return str(given).strip() if isinstance(given, str | int | float) else ""
 
 
 def _marks_of_item(item: Mapping[str, Any], feed: Mapping[str, Any]) -> dict[str, Any]:
