@@ -187,8 +187,10 @@ def item(
 ) -> str:
     """An item of RSS 2.0; what is None is left out."""
     content = None if content is None else escape(content)
-    parts = {"guid": guid, "title": title, "link": link, "description": summary, "pubDate": date}
-    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in parts.items() if value is not None)
+    parts = {'guid isPermaLink="false"': guid, "title": title, "link": link, "description": summary, "pubDate": date}
+    inside = "".join(
+        f"<{name}>{escape(value)}</{name.split()[0]}>" for name, value in parts.items() if value is not None
+    )
     return f"<item>{inside}{f'<content:encoded>{content}</content:encoded>' if content is not None else ''}</item>"
 
 

@@ -3,8 +3,8 @@
 reader has a public interface for everything but this: retrievers and parsers are mounted on `reader._parser`, as its
 page "Internal API" describes. All that depends on that stands in this module, and the version is pinned.
 
-What reader drops and what is needed here, whether a date names its zone, and the feed's language, is kept as one more
-content of the entry, of the type MARKS: so it is stored with the entry or not at all.
+What reader drops and what is needed here, a date with its zone only where the feed names one, and the language, is kept
+as one more content of the entry, of the type MARKS: so it is stored with the entry or not at all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import IO, Any
 
 # reader carries a copy of feedparser that wants a module which feedparser itself has replaced (sgmllib3k); with this
@@ -40,6 +41,9 @@ MARKS = "application/x.stance-marks+json"
 
 MOST_FEED = 10 * 2**20
 """Bytes of a feed, uncompressed."""
+
+_DATES = ("published", "updated")
+"""Kinds of dates that entries bear, the one that counts first."""
 
 ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 
@@ -123,8 +127,10 @@ class MarkedFeedparser(FeedparserParser):
             raise ParseError(url, message=_xml_reason(error)) from error
         if given and not entries:
             raise ParseError(url, message="none of its entries has an id or a link")
-        marks = {entry["id"]: _marks_of(entry, result.feed) for entry in result.entries}
-        return feed, [_marked(entry, marks[entry.id]) for entry in _once(entries)]
+        # feedparser falls back from one date to the other by itself, and warns of it; `in` does not.
+        dates = {e["id"]: {kind: str(e[kind]) for kind in _DATES if kind in e} for e in result.entries}
+        languages = {entry["id"]: _language(entry, result.feed) for entry in result.entries}
+        return feed, [_marked(entry, dates[entry.id], languages[entry.id]) for entry in _once(entries)]
 
 
 class MarkedJSONFeed(JSONFeedParser):
@@ -148,8 +154,13 @@ class MarkedJSONFeed(JSONFeedParser):
             raise ParseError(url, message="none of its items has an id")
         document = json.dumps({**given, "items": kept}).encode()
         feed, entries = super().__call__(url, io.BytesIO(document), headers)
-        marks = {_item_id(item): _marks_of_item(item, given) for item in kept}
-        return feed, [_marked(entry, marks.get(entry.id, {})) for entry in _once(entries)]
+        of = {_item_id(item): item for item in reversed(kept)}
+        dates = {
+            key: {"published": item.get("date_published"), "updated": item.get("date_modified")}
+            for key, item in of.items()
+        }
+        languages = {key: item.get("language") or given.get("language") for key, item in of.items()}
+        return feed, [_marked(entry, dates[entry.id], languages[entry.id]) for entry in _once(entries)]
 
 
 def mount(reader: Reader, retriever: PoliteRetriever) -> None:
@@ -163,7 +174,7 @@ def mount(reader: Reader, retriever: PoliteRetriever) -> None:
 
 
 def marks_in(contents: Iterable[Content]) -> dict[str, Any]:
-    """The marks among the contents of an entry; without any, a date has its zone and no language is known."""
+    """The marks among the contents of an entry: `date` in ISO 8601, and `language`; either may be None."""
     for content in contents:
         if content.type == MARKS:
             marks: dict[str, Any] = json.loads(content.value)
@@ -216,13 +227,10 @@ def _xml_reason(error: ParseError) -> str:
     return f"its XML is broken{where}: {what}"
 
 
-def _marks_of(entry: Any, feed: Any) -> dict[str, Any]:
-    # feedparser falls back from `updated` to `published` by itself, and warns of it; `in` does not.
-    dates = {kind: str(entry[kind]) for kind in ("published", "updated") if kind in entry}
+def _language(entry: Any, feed: Any) -> Any:
     details = [*entry.get("content", ()), entry.get("summary_detail"), entry.get("title_detail")]
     languages = [detail.get("language") for detail in details if detail]
-    language = next((language for language in languages if language), None) or feed.get("language")
-    return {"no_zone": [kind for kind, date in dates.items() if not has_zone(date)], "language": language or None}
+    return next((language for language in languages if language), None) or feed.get("language")
 
 
 def _item_id(item: Mapping[str, Any]) -> str:
@@ -230,21 +238,34 @@ def _item_id(item: Mapping[str, Any]) -> str:
     return str(given).strip() if isinstance(given, str | int | float) else ""
 
 
-def _marks_of_item(item: Mapping[str, Any], feed: Mapping[str, Any]) -> dict[str, Any]:
-    no_zone = []
-    for kind, field in (("published", "date_published"), ("updated", "date_modified")):
-        try:
-            if datetime.fromisoformat(item[field]).tzinfo is None:
-                no_zone.append(kind)
-        except (KeyError, TypeError, ValueError):
-            continue
-    language = item.get("language") or feed.get("language")
-    return {"no_zone": no_zone, "language": language if isinstance(language, str) else None}
+def _marked(entry: EntryData, dates: Mapping[str, Any], language: Any) -> EntryData:
+    """An entry with its marks.
+
+    Args:
+        dates: of _DATES, as the feed writes them.
+    """
+    date = next((found for kind in _DATES if (found := _date(getattr(entry, kind), dates.get(kind)))), None)
+    marks = {
+        "date": date.isoformat() if date else None,
+        "language": language if isinstance(language, str) and language else None,
+    }
+    return replace(entry, content=(*entry.content, Content(json.dumps(marks), MARKS)))
 
 
-def _marked(entry: EntryData, marks: Mapping[str, Any]) -> EntryData:
-    content = Content(json.dumps(marks, sort_keys=True), MARKS)
-    return replace(entry, content=(*entry.content, content))
+def _date(parsed: datetime | None, text: Any) -> datetime | None:
+    """A date with its zone only where the text names it.
+
+    Args:
+        parsed: by reader, which takes a date without a zone for UTC, or for none at all.
+    """
+    if not isinstance(text, str):
+        return parsed
+    if parsed is not None:
+        return parsed if has_zone(text) else parsed.replace(tzinfo=None)
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError, TypeError, OverflowError):
+            return read(text.strip()[:100])
+    return None
 
 
 def _once(entries: Iterable[EntryData]) -> list[EntryData]:
