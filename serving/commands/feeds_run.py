@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -96,7 +96,7 @@ def _seconds(every: str | None) -> int | None:
         raise typer.BadParameter(str(error)) from None
 
 
-def _round(run: Run, stop: Any, *, as_json: bool) -> None:
+def _round(run: Run, stop: Callable[[], bool], *, as_json: bool) -> None:
     """One of many runs: what goes wrong is said, and the next may go better."""
     from serving.feeds.run_lock import RunsAlreadyError
 
