@@ -332,6 +332,7 @@ MARKUP = st.lists(
 @given(MARKUP)
 @example("<div>" * 5000 + FIRST)
 @example("\x00<p>" + FIRST)
+@example(f"<p>{FIRST} \ufdd0\U0010ffff {SECOND}")  # CLD2 takes no code point that is no character
 @example("\ud800<p>" + FIRST)
 def test_any_html_is_an_article_or_none(html: str) -> None:
     made = article_of(entry(html), None, NOW)

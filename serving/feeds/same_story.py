@@ -90,7 +90,8 @@ def near_text(first: bytes, second: bytes) -> bool:
 class Stories:
     """What is stored, so that a story is found again among a million without comparing it with each.
 
-    A thousand articles take 1.5 MB, a million 1.5 GB; to find one takes a quarter of a millisecond. Signatures of another version than `VERSION` are known by address and words only.
+    A thousand articles take 1.5 MB, a million 1.5 GB; to find one takes a quarter of a millisecond. Signatures of
+    another version than `VERSION` are known by address and words only.
 
     Args:
         stored: article's id, its signature, its canonical URL, its fingerprint; oldest first.
