@@ -13,6 +13,8 @@ import serving.commands.benchmark
 import serving.commands.drift
 import serving.commands.evaluation
 import serving.commands.exchange
+import serving.commands.feeds
+import serving.commands.feeds_run
 import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling
