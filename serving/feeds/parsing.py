@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import threading
@@ -124,7 +125,7 @@ class MarkedFeedparser(FeedparserParser):
         try:
             feed, entries = _process_feed(url, result)
         except ParseError as error:
-            raise ParseError(url, message=_xml_reason(error)) from error
+            raise ParseError(url, message=_xml_reason(error, body)) from error
         if given and not entries:
             raise ParseError(url, message="none of its entries has an id or a link")
         # feedparser falls back from one date to the other by itself, and warns of it; `in` does not.
@@ -165,6 +166,8 @@ class MarkedJSONFeed(JSONFeedParser):
 
 def mount(reader: Reader, retriever: PoliteRetriever) -> None:
     """Have reader fetch with `retriever` and parse with marks."""
+    # It logs each failure with its traceback; here, failures are reported as troubles of their feeds.
+    logging.getLogger("reader").setLevel(logging.CRITICAL)
     # reader runs what is added last first, and its own defaults would then take these places: they come first.
     reader._parser.do_lazy_init()
     for scheme in ("http://", "https://"):
@@ -217,11 +220,13 @@ def has_zone(date: str) -> bool:
     return len(date) <= 100 and _ZONE.search(date) is not None
 
 
-def _xml_reason(error: ParseError) -> str:
+def _xml_reason(error: ParseError, body: bytes) -> str:
     cause = error.__cause__
     if cause is None:
         return "is not a feed of any known kind" if error.message == "unknown feed type" else error.message
     line = getattr(cause, "getLineNumber", lambda: None)()
+    if line and not body.lstrip(_SPACE).startswith(b"<?xml"):
+        line -= 1  # feedparser puts a declaration before it.
     where = f" at line {line}" if line else ""
     what = getattr(cause, "getMessage", lambda: str(cause))()
     return f"its XML is broken{where}: {what}"
