@@ -152,7 +152,7 @@ def torn(handler: BaseHTTPRequestHandler) -> None:
 
 def bomb(handler: BaseHTTPRequestHandler) -> None:
     """Small on the wire, half a gibibyte unpacked."""
-    content = gzip.compress(b" " * 2**25) * 16
+    content = gzip.compress(b" " * 2**20) * 512
     answer(handler, 200, content, Content_Encoding="gzip", Content_Type="application/xml")
 
 

@@ -48,7 +48,7 @@ from tests.feed_server import (
     torn,
 )
 
-QUICK = Limits(connect=0.5, read=0.4, total=0.8, redirects=3)
+QUICK = Limits(connect=2, read=1, total=3, redirects=3)
 NOON = datetime(2026, 10, 6, 12, tzinfo=UTC)
 
 
