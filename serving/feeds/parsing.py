@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import threading
@@ -39,7 +40,7 @@ from serving.feeds.troubles import FetchError
 MARKS = "application/x.stance-marks+json"
 """Type of the content that holds what a feed says of an entry and reader has no place for."""
 
-MOST_FEED = 10 * 2**20
+MOST_FEED = 4 * 2**20
 """Bytes of a feed, uncompressed."""
 
 _DATES = ("published", "updated")
@@ -51,6 +52,7 @@ ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, appl
 _JSON, _XML = "application/x.stance-feed+json", "application/x.stance-feed+xml"
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", re.IGNORECASE)
+_LONG_TAG = re.compile(rb"<[A-Za-z][^<>]{65536}")
 _EBCDIC = b"\x4c\x6f\xa7\x94"
 _ENTITY = re.compile(rb"<!ENTITY\s+(?!%)\S+\s+(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 # Atomic, as many comments could else be taken together in very many ways.
@@ -124,7 +126,7 @@ class MarkedFeedparser(FeedparserParser):
         try:
             feed, entries = _process_feed(url, result)
         except ParseError as error:
-            raise ParseError(url, message=_xml_reason(error)) from error
+            raise ParseError(url, message=_xml_reason(error, body)) from error
         if given and not entries:
             raise ParseError(url, message="none of its entries has an id or a link")
         # feedparser falls back from one date to the other by itself, and warns of it; `in` does not.
@@ -165,6 +167,8 @@ class MarkedJSONFeed(JSONFeedParser):
 
 def mount(reader: Reader, retriever: PoliteRetriever) -> None:
     """Have reader fetch with `retriever` and parse with marks."""
+    # It logs each failure with its traceback; here, failures are reported as troubles of their feeds.
+    logging.getLogger("reader").setLevel(logging.CRITICAL)
     # reader runs what is added last first, and its own defaults would then take these places: they come first.
     reader._parser.do_lazy_init()
     for scheme in ("http://", "https://"):
@@ -193,6 +197,12 @@ def not_a_feed(body: bytes, content_type: str = "") -> str | None:
     if _HTML.match(body[: 64 * 1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")):
         return "is a web page, not a feed"
     for reading in _readings(body, content_type):
+        # feedparser's time grows with the square of these.
+        comments = sum(reading.count(sign) for sign in (b"<!--", b"&lt;!--")) - sum(
+            reading.count(sign) for sign in (b"-->", b"--&gt;")
+        )
+        if comments > 1000 or _LONG_TAG.search(reading):
+            return "has a tag or unclosed comments of a size that no feed needs"
         # An entity of entities, or a long one, has one use: to grow without end in whoever reads it.
         values = (value for pair in _ENTITY.findall(reading) for value in pair)
         if any(b"&" in value.replace(b"&#", b"") or len(value) > 100 for value in values):
@@ -217,11 +227,13 @@ def has_zone(date: str) -> bool:
     return len(date) <= 100 and _ZONE.search(date) is not None
 
 
-def _xml_reason(error: ParseError) -> str:
+def _xml_reason(error: ParseError, body: bytes) -> str:
     cause = error.__cause__
     if cause is None:
         return "is not a feed of any known kind" if error.message == "unknown feed type" else error.message
     line = getattr(cause, "getLineNumber", lambda: None)()
+    if line and not body.lstrip(_SPACE).startswith(b"<?xml"):
+        line -= 1  # feedparser puts a declaration before it.
     where = f" at line {line}" if line else ""
     what = getattr(cause, "getMessage", lambda: str(cause))()
     return f"its XML is broken{where}: {what}"
