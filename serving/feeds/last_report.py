@@ -82,9 +82,9 @@ class Changed:
 def collection_mark(ask: Ask) -> tuple[str, int]:
     """What tells a collection from others (its first article), and the highest number of a scored article; "" and 0 of
     an empty one."""
-    first = ask("SELECT fingerprint FROM articles ORDER BY id LIMIT 1")
+    first = ask("SELECT id, epoch_us(first_seen) FROM articles ORDER BY id LIMIT 1")
     newest = ask("SELECT max(article) FROM latest")[0][0]
-    return (str(first[0][0]) if first else ""), int(newest or 0)
+    return ("-".join(map(str, first[0])) if first else ""), int(newest or 0)
 
 
 def changed(given: Tallies, taxonomy: Taxonomy, period: Period, last: Said) -> Changed:
@@ -96,7 +96,7 @@ def changed(given: Tallies, taxonomy: Taxonomy, period: Period, last: Said) -> C
 def changed_since(given: Tallies, taxonomy: Taxonomy, ask: Ask, moment: datetime) -> Changed | None:
     """What has come since a moment; None where nothing was there before."""
     newest = ask(
-        f"SELECT max(id) FROM articles WHERE first_seen < TIMESTAMP '{moment:%Y-%m-%d %H:%M:%S}'"
+        f"SELECT max(id) FROM articles WHERE first_seen < TIMESTAMPTZ '{moment:%Y-%m-%d %H:%M:%S%z}'"
         " AND id IN (SELECT article FROM latest)"
     )[0][0]
     return None if newest is None else _changed(given, taxonomy, int(newest), moment, {}, False, None)

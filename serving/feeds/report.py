@@ -27,7 +27,7 @@ from serving.feeds.last_report import (
     read_said,
 )
 from serving.feeds.means import FEW, MANY, Mean
-from serving.feeds.report_plots import plot_by_name, plot_over_time
+from serving.feeds.report_plots import plot_by_name, plot_over_time, reach
 from training.home import stored_model
 from training.model_folder import DEFAULT_MODEL, shipped_version
 from training.pages import TEMPLATES
@@ -157,10 +157,11 @@ def _over_time(
     first, last = span
     if first is None or last is None:
         return []
+    shown = [(target, *binned) for target, binned in zip(taxonomy, over_time(given), strict=True) if binned[1]]
+    limit = reach(point.mean for _, _, points in shown for point in points)
     return [
-        (target, {"bins": bins, "points": points, "plot": Markup(plot_over_time(target, bins, points, (first, last)))})
-        for target, (bins, points) in zip(taxonomy, over_time(given), strict=True)
-        if points
+        (target, {"bins": bins, "points": points, "plot": Markup(plot_over_time(target, bins, points, (first, last), limit))})
+        for target, bins, points in shown
     ]
 
 
@@ -170,9 +171,10 @@ def _means_by_name(given: Mapping[str, Tallies]) -> dict[str, list[Mean]]:
 
 def _plots_by_name(kind: str, means: Mapping[str, list[Mean]], taxonomy: Taxonomy) -> list[tuple[Target, Markup]]:
     shown = list(means.items())[:PLOTTED]
+    limit = reach(mean for _, of in shown for mean in of)
     plots = []
     for t, target in enumerate(taxonomy):
         named = {name: of[t] for name, of in shown if of[t].value is not None}
         if named:
-            plots.append((target, Markup(plot_by_name(target, kind, named))))
+            plots.append((target, Markup(plot_by_name(target, kind, named, limit))))
     return plots
