@@ -82,24 +82,23 @@ def coverage(ask: Ask, period: Period) -> Coverage:
     )[0]
     targets = ask(
         f"SELECT target, count(*) FILTER (label <> '{UNRELATED}' AND NOT abstained),"
-        f" count(*) FILTER (label <> '{UNRELATED}' AND abstained), count(*) FILTER (label = '{UNRELATED}' AND abstained)"
+        f" count(*) FILTER (label <> '{UNRELATED}' AND abstained),"
+        f" count(*) FILTER (label = '{UNRELATED}' AND abstained)"
         f" FROM latest WHERE {within} GROUP BY 1"
     )
-    versions = ask(
-        f"SELECT version, count(DISTINCT article) FROM latest WHERE {within} GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
+    versions = ask(f"SELECT version, count(DISTINCT article) FROM latest WHERE {within} GROUP BY 1 ORDER BY 2 DESC, 1")
     return Coverage(
         articles=articles,
         appearances=appearances,
         feeds=feeds,
         outlets=outlets,
         scored=scored,
-        languages=dict(languages),  # type: ignore[arg-type]
-        dates=dict(dates),  # type: ignore[arg-type]
+        languages=dict(languages),
+        dates=dict(dates),
         sentences=sentences,
         touching=touching,
         targets={row[0]: TargetCoverage(*row[1:]) for row in targets},
-        versions=dict(versions),  # type: ignore[arg-type]
+        versions=dict(versions),
         first=first,
         last=last,
     )

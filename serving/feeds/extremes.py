@@ -49,20 +49,26 @@ def extremes(ask: Ask, period: Period, taxonomy: Taxonomy) -> Mapping[tuple[str,
         (target, pole) → sentences, the most pronounced first; a pole that nothing voices is missing.
     """
     poles = ", ".join(
-        f"({_quoted(target.id)}, {_quoted(pole)})" for target in taxonomy for pole in (target.conciliatory, target.other)
+        f"({_quoted(target.id)}, {_quoted(pole)})"
+        for target in taxonomy
+        for pole in (target.conciliatory, target.other)
     )
-    rows = ask(
-        "SELECT target, label, text, score, probability, source.date, source.title, source.url, source.outlet, articles, outlets FROM ("
-        " SELECT target, label, text, arg_min(score, article) AS score,"
-        " arg_min(probabilities[label], article) AS probability, min(article) AS article,"
-        " arg_min({'date': date, 'title': title, 'url': url, 'outlet': outlet}, article) AS source,"
-        " count(DISTINCT article) AS articles"
-        f" FROM latest WHERE NOT abstained AND (target, label) IN ({poles}) AND {period.within()}"
-        " GROUP BY target, label, text"
-        f" QUALIFY row_number() OVER (PARTITION BY target, label ORDER BY abs(arg_min(score, article)) DESC, text) <= {SHOWN}"
-        ") AS found LEFT JOIN (SELECT article, count(DISTINCT outlet) AS outlets FROM appearances GROUP BY 1)"
-        " AS carried ON carried.article = found.article ORDER BY target, label, abs(score) DESC, text"
-    )
+    rows = ask(f"""
+        WITH found AS (
+          SELECT target, label, text, arg_min(score, article) AS reached,
+            arg_min(probabilities[label], article) AS probability, min(article) AS article,
+            arg_min({{'date': date, 'title': title, 'url': url, 'outlet': outlet}}, article) AS source,
+            count(DISTINCT article) AS articles
+          FROM latest WHERE NOT abstained AND (target, label) IN ({poles}) AND {period.within()}
+          GROUP BY target, label, text
+        ), most AS (
+          FROM found
+          QUALIFY row_number() OVER (PARTITION BY target, label ORDER BY abs(reached) DESC, text) <= {SHOWN}
+        ), carried AS (SELECT article, count(DISTINCT outlet) AS outlets FROM appearances GROUP BY article)
+        SELECT target, label, text, reached, probability,
+          source.date, source.title, source.url, source.outlet, articles, outlets
+        FROM most LEFT JOIN carried USING (article) ORDER BY target, label, abs(reached) DESC, text
+    """)
     found: dict[tuple[str, str], list[Extreme]] = {}
     for target, label, *about in rows:
         found.setdefault((target, label), []).append(_extreme(about))

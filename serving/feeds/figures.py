@@ -81,13 +81,17 @@ class Point:
 
 def tallies(ask: Ask, period: Period, taxonomy: Taxonomy) -> Tallies:
     """Every scored article of the period once, however often it appeared."""
-    return next(iter(_tallied(ask, period, taxonomy, "SELECT '' AS named, * FROM latest").values()), _no_tallies(taxonomy))
+    return next(
+        iter(_tallied(ask, period, taxonomy, "SELECT '' AS named, * FROM latest").values()), _no_tallies(taxonomy)
+    )
 
 
 def by_outlet(ask: Ask, period: Period, taxonomy: Taxonomy) -> dict[str, Tallies]:
     """Every article at each outlet that carried it, "" where that has no name; the one with most articles first."""
     carried = "SELECT DISTINCT article, coalesce(trim(outlet), '') AS named FROM appearances"
-    source = f"SELECT carried.named, latest.* FROM latest JOIN ({carried}) AS carried ON carried.article = latest.article"
+    source = (
+        f"SELECT carried.named, latest.* FROM latest JOIN ({carried}) AS carried ON carried.article = latest.article"
+    )
     return _tallied(ask, period, taxonomy, source)
 
 
@@ -139,12 +143,13 @@ def last_day(first: date, bins: Bins) -> date:
 
 
 def _tallied(ask: Ask, period: Period, taxonomy: Taxonomy, source: str) -> dict[str, Tallies]:
-    rows = ask(
-        f"SELECT named, article, date, target, coalesce(sum(score) FILTER ({_COUNTED}), 0), count(*) FILTER ({_COUNTED}),"
-        f" coalesce(sum(score) FILTER (label <> '{UNRELATED}' AND abstained), 0),"
-        f" count(*) FILTER (label <> '{UNRELATED}' AND abstained)"
-        f" FROM ({source}) WHERE {period.within()} GROUP BY ALL ORDER BY named, article"
-    )
+    unsure = f"label <> '{UNRELATED}' AND abstained"
+    rows = ask(f"""
+        SELECT named, article, date, target,
+          coalesce(sum(score) FILTER ({_COUNTED}), 0), count(*) FILTER ({_COUNTED}),
+          coalesce(sum(score) FILTER ({unsure}), 0), count(*) FILTER ({unsure})
+        FROM ({source}) WHERE {period.within()} GROUP BY ALL ORDER BY named, article
+    """)
     grouped: dict[str, list[tuple[Any, ...]]] = {}
     for named, *row in rows:
         grouped.setdefault(str(named), []).append(tuple(row))

@@ -54,7 +54,7 @@ class Mean:
 def means(totals: NDArray[np.float64], counts: NDArray[np.int64]) -> list[Mean]:
     """A mean a target: the ratio of both sums over articles.
 
-    Percentile intervals from resamples of whole articles (Efron & Tibshirani 1993, ch. 13); all targets share the draws.
+    Percentile intervals from resamples of whole articles (Efron & Tibshirani 1993, ch. 13), the same for all targets.
 
     Args:
         totals: sums of scores, shape (articles, targets).
@@ -63,9 +63,7 @@ def means(totals: NDArray[np.float64], counts: NDArray[np.int64]) -> list[Mean]:
     articles = (counts > 0).sum(axis=0)
     sums, numbers = totals.sum(axis=0), counts.sum(axis=0)
     drawn = _drawn(totals, counts)
-    return [
-        _mean(float(sums[t]), int(numbers[t]), int(articles[t]), drawn[:, t]) for t in range(totals.shape[1])
-    ]
+    return [_mean(float(sums[t]), int(numbers[t]), int(articles[t]), drawn[:, t]) for t in range(totals.shape[1])]
 
 
 def differences(

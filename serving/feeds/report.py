@@ -40,7 +40,9 @@ LISTED = 200
 
 _FOLDER = Path(__file__).parent / "templates"
 # The styles of all reports lie with those of the model's.
-_TEMPLATES = TEMPLATES.overlay(loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(_FOLDER), *filter(None, [TEMPLATES.loader])]))
+_TEMPLATES = TEMPLATES.overlay(
+    loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(_FOLDER), *filter(None, [TEMPLATES.loader])])
+)
 
 
 def write_report(ask: Ask, out: Path, period: Period, now: datetime) -> list[Path]:
@@ -130,7 +132,11 @@ def _page(
         silent=[target.title for target in taxonomy if overall[target.id].value is None],
         time=_over_time(given, taxonomy, span),
         named={
-            kind: {"plots": _plots_by_name(kind, means, taxonomy), "means": dict(list(means.items())[:LISTED]), "all": len(means)}
+            kind: {
+                "plots": _plots_by_name(kind, means, taxonomy),
+                "means": dict(list(means.items())[:LISTED]),
+                "all": len(means),
+            }
             for kind, means in (("outlet", outlets), ("holder", holders))
             if means
         },
@@ -146,9 +152,7 @@ def _page(
 def _unsure(given: Tallies, taxonomy: Taxonomy) -> dict[str, float | None]:
     """Mean score of the abstained answers, which no other figure contains."""
     sums, numbers = given.unsure_totals.sum(axis=0), given.unsure.sum(axis=0)
-    return {
-        target_id: float(sums[t] / numbers[t]) if numbers[t] else None for t, target_id in enumerate(taxonomy.ids)
-    }
+    return {target_id: float(sums[t] / numbers[t]) if numbers[t] else None for t, target_id in enumerate(taxonomy.ids)}
 
 
 def _over_time(
@@ -160,7 +164,14 @@ def _over_time(
     shown = [(target, *binned) for target, binned in zip(taxonomy, over_time(given), strict=True) if binned[1]]
     limit = reach(point.mean for _, _, points in shown for point in points)
     return [
-        (target, {"bins": bins, "points": points, "plot": Markup(plot_over_time(target, bins, points, (first, last), limit))})
+        (
+            target,
+            {
+                "bins": bins,
+                "points": points,
+                "plot": Markup(plot_over_time(target, bins, points, (first, last), limit)),
+            },
+        )
         for target, bins, points in shown
     ]
 

@@ -35,9 +35,7 @@ def reach(given: Iterable[Mean]) -> float:
     return min(1.0, _STEP * math.ceil(max([_STEP, *bounds]) / _STEP))
 
 
-def plot_over_time(
-    target: Target, bins: Bins, points: Sequence[Point], span: tuple[date, date], limit: float
-) -> str:
+def plot_over_time(target: Target, bins: Bins, points: Sequence[Point], span: tuple[date, date], limit: float) -> str:
     """Means of a target with intervals above the number of articles, for each day, week or month.
 
     Args:
@@ -61,9 +59,7 @@ def plot_over_time(
         panel.axhline(0, color=FAINT, linewidth=0.8)
         panel.set_ylabel("mean score")
         for height, alignment, pole in ((0.985, "top", target.conciliatory), (0.015, "bottom", target.other)):
-            panel.text(
-                0.012, height, pole, transform=panel.transAxes, va=alignment, ha="left", color=FAINT, fontsize=9
-            )
+            panel.text(0.012, height, pole, transform=panel.transAxes, va=alignment, ha="left", color=FAINT, fontsize=9)
         grid(panel, "y")
         widths = [0.85 * (last - first + 1) for first, last in stretches]
         below.bar(at, [point.mean.articles for point in points], width=widths, color=FAINT, alpha=0.55)
@@ -149,12 +145,12 @@ def _dates(panel: Axes, span: tuple[date, date]) -> None:
     first, last = span
     days = (last - first).days + 1
     panel.set_xlim(_number(first) - 0.6 - 0.01 * days, _number(last) + 0.6 + 0.01 * days)
-    panel.xaxis.set_major_locator(
-        FixedLocator([_number(first + timedelta(days=n)) for n in range(days)])
-        if days < 5
-        else AutoDateLocator(minticks=3, maxticks=5)
-    )
-    panel.xaxis.set_major_formatter(DateFormatter("%b %Y" if days > 300 else "%-d %b"))
+    if days < 5:
+        panel.xaxis.set_major_locator(FixedLocator([_number(first + timedelta(days=n)) for n in range(days)]))
+    else:
+        panel.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=5))  # type: ignore[no-untyped-call]
+    form = "%b %Y" if days > 300 else "%-d %b"
+    panel.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
     years = f"{first:%Y}" if first.year == last.year else f"{first:%Y} to {last:%Y}"
     panel.set_xlabel("day of the article" if days > 300 else f"day of the article, {years}")
 
