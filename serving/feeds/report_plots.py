@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from labels.taxonomy import Target
@@ -26,13 +26,13 @@ _WIDTH = 4.0
 
 _COLOUR = COLOURS["model"]
 _LONGEST_NAME = 20
-_STEP = 0.25
+_LIMITS = (0.2, 0.5, 1.0)
 
 
 def reach(given: Iterable[Mean]) -> float:
-    """How far from 0 the axes of plots go that are to be compared: as far as any mean or interval, in quarters."""
+    """How far from 0 the axes of plots go that are to be compared: as far as any mean or interval, in round steps."""
     bounds = [abs(bound) for mean in given for bound in (mean.value, mean.low, mean.high) if bound is not None]
-    return min(1.0, _STEP * math.ceil(max([_STEP, *bounds]) / _STEP))
+    return next((limit for limit in _LIMITS if all(bound <= limit for bound in bounds)), _LIMITS[-1])
 
 
 def plot_over_time(target: Target, bins: Bins, points: Sequence[Point], span: tuple[date, date], limit: float) -> str:
@@ -47,7 +47,19 @@ def plot_over_time(target: Target, bins: Bins, points: Sequence[Point], span: tu
     """
     with _drawing():
         figure = Figure(figsize=(_WIDTH, 2.7))
-        panel, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3.6, 1], "hspace": 0.12})
+        panel, below = figure.subplots(
+            2,
+            1,
+            sharex=True,
+            gridspec_kw={
+                "height_ratios": [3.6, 1],
+                "hspace": 0.12,
+                "left": 0.16,
+                "right": 0.99,
+                "top": 0.98,
+                "bottom": 0.17,
+            },
+        )
         stretches = [_stretch(point.first, bins, span) for point in points]
         at = [(first + last) / 2 for first, last in stretches]
         # Stretches of few articles are shown, but no line leads to them.
@@ -61,6 +73,7 @@ def plot_over_time(target: Target, bins: Bins, points: Sequence[Point], span: tu
         for height, alignment, pole in ((0.985, "top", target.conciliatory), (0.015, "bottom", target.other)):
             panel.text(0.012, height, pole, transform=panel.transAxes, va=alignment, ha="left", color=FAINT, fontsize=9)
         grid(panel, "y")
+        _whole(figure)
         widths = [0.85 * (last - first + 1) for first, last in stretches]
         below.bar(at, [point.mean.articles for point in points], width=widths, color=FAINT, alpha=0.55)
         below.set_ylabel("articles")
@@ -83,8 +96,9 @@ def plot_by_name(target: Target, kind: str, named: Mapping[str, Mean], limit: fl
     with _drawing():
         figure = Figure(figsize=(_WIDTH, 0.26 * len(named) + 0.75))
         # All the same, however long the names are.
-        panel = figure.subplots(gridspec_kw={"left": 0.43, "right": 0.98})
+        panel = figure.subplots(gridspec_kw={"left": 0.43, "right": 0.98, "top": 0.99})
         panel.axvline(0, color=FAINT, linewidth=0.8)
+        _whole(figure)
         for row, mean in enumerate(named.values()):
             _lying(panel, row, mean)
         labels = [f"{_shortened(name)} ({mean.articles})" for name, mean in named.items()]
@@ -115,6 +129,11 @@ def _read_aloud(target: Target, bins: Bins, points: Sequence[Point]) -> str:
         f"below 0 is {target.other}, above {target.conciliatory}. The table below holds the figures."
     )
     return str(escape(_plain(said)))
+
+
+def _whole(figure: Figure) -> None:
+    """Keep the margins that `svg` would cut off: only so do letters have one size in all plots."""
+    figure.add_artist(Rectangle((0, 0), 1, 1, transform=figure.transFigure, facecolor="none", edgecolor="none"))
 
 
 def _upright(panel: Axes, x: float, mean: Mean) -> None:
