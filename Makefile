@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
-.PHONY: serve test lint types browser audit graph clean
+.PHONY: serve test lint types browser postgres audit graph clean
 
 serve: $(SERVING)
 	exec $(BIN)/stance serve --port $(PORT)
 
-test: $(DEVELOPMENT) lint types browser
+test: $(DEVELOPMENT) lint types browser postgres
 	$(BIN)/pytest
 
 lint: $(DEVELOPMENT)
@@ -24,6 +24,12 @@ types: $(DEVELOPMENT)
 	$(BIN)/mypy
 
 # What the tests of the page look at it with; where it cannot be installed, they are skipped and say so.
+# The server that the state of the feeds is tested with; where it cannot be installed, those tests are skipped and say so.
+postgres:
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql) || \
+	  echo 'no PostgreSQL: its tests are skipped' >&2
+
 browser:
 	command -v chromium >/dev/null || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) || \

@@ -15,6 +15,7 @@ import serving.commands.evaluation
 import serving.commands.exchange
 import serving.commands.feeds
 import serving.commands.feeds_report
+import serving.commands.feeds_run
 import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling

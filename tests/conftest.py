@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,26 @@ def other_model(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run_stance("train", *arguments, "--recipe", "floor", "--out", folder / "model")
     assert done.returncode == 0, done.stderr
     return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server, with `{}` where the name of a database goes."""
+    from tests.postgres import postgres_server
+
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a place for a state of feeds where nothing is yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.sqlite"
+    import psycopg
+
+    server: str = request.getfixturevalue("postgres")
+    name = f"feeds_{uuid.uuid4().hex}"
+    with psycopg.connect(server.format("postgres"), autocommit=True) as db:
+        db.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+    return server.format(name)

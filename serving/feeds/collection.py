@@ -1,0 +1,72 @@
+"""One collection of feeds, opened for runs: its lock, its state, its subscriptions, and what reads their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from serving.feeds.article import article_of, needs_page
+from serving.feeds.entry import Entry
+from serving.feeds.fetching import Fetcher, Page
+from serving.feeds.model_in_use import ModelInUse
+from serving.feeds.run import Summary, run_once
+from serving.feeds.run_lock import run_lock
+from serving.feeds.same_story import Stories, near_text, signature
+from serving.feeds.state import open_state
+from serving.feeds.subscriptions import open_subscriptions
+from serving.feeds.taking_in import Reading
+from training.outcomes import Progress
+
+PAGE_BYTES = 5_000_000
+"""Most that is read of an article's page."""
+
+Run = Callable[[Progress, Callable[[], bool]], Summary]
+"""Does one run; told whom to tell of progress, and whom to ask whether to stop."""
+
+
+@contextmanager
+def opened(
+    folder: Path,
+    state: URL,
+    models: ModelInUse,
+    *,
+    fetch_articles: bool = False,
+    rescore: bool = False,
+    allow_private: bool = False,
+) -> Iterator[Run]:
+    """Runs of a folder of feeds, which nobody else runs meanwhile.
+
+    Args:
+        folder: of the feeds.
+        state: URL of the state, see `state_url`.
+        models: what scores.
+        fetch_articles: whether the pages of articles are fetched of which a feed carries only a part.
+        rescore: whether to score what only other models have scored.
+        allow_private: whether private addresses may be asked.
+
+    Raises:
+        RunsAlreadyError: another run is at work.
+        StanceError: the folder or the state cannot be used.
+    """
+
+    def run(progress: Progress, stop: Callable[[], bool]) -> Summary:
+        # Opened for each run: one that stays up outlives what a database may do meanwhile.
+        with open_state(state) as engine, open_subscriptions(folder, allow_private=allow_private) as subscriptions:
+            page = partial(_page, subscriptions.fetcher) if fetch_articles else lambda entry: None
+            reading = Reading(article_of, signature, near_text, page)
+            return run_once(
+                folder, engine, subscriptions, reading, Stories, models, progress, stop, rescore=rescore
+            )
+
+    with run_lock(folder):
+        yield run
+
+
+def _page(fetcher: Fetcher, entry: Entry) -> Page | None:
+    if entry.url is None or not needs_page(entry):
+        return None
+    return fetcher.get(entry.url, limit=PAGE_BYTES, feed=entry.feed)

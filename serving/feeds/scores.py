@@ -1,0 +1,108 @@
+"""Scored sentences of articles, and the Parquet files that they are kept in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labels.files import sync, write_whole
+from serving.feeds.batches import Batch, Text
+
+SCHEMA = pa.schema(
+    [
+        ("article", pa.int64()),
+        ("date", pa.date32()),
+        ("outlet", pa.string()),
+        ("url", pa.string()),
+        ("title", pa.string()),
+        ("sentence", pa.int32()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", pa.string()),
+        ("version", pa.string()),
+        ("target", pa.string()),
+        ("label", pa.string()),
+        ("abstained", pa.bool_()),
+        ("score", pa.float64()),
+        ("probabilities", pa.map_(pa.string(), pa.float64())),
+        ("holder", pa.string()),
+    ]
+)
+"""A row a sentence and target. `start` and `end` are places in the text of the article, in characters, end exclusive;
+`holder`, who voices the stance, is not known yet."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of an article: its number from 0, and its place in the text."""
+
+    article: Text
+    number: int
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.article.text[self.start : self.end]
+
+
+def write_scores(
+    folder: Path, batch: Batch, sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the file of a batch, whole or not at all; on return it is on disk.
+
+    Args:
+        folder: of the feeds.
+        batch: which names the file.
+        sentences: of its articles.
+        answers: of `serving.scoring.score_texts`, one a sentence.
+
+    Raises:
+        StanceError: it cannot be written.
+    """
+    path = folder / batch.file
+    for place in (path.parent.parent, path.parent):
+        if not place.is_dir():
+            place.mkdir()
+            sync(place.parent)
+    content = io.BytesIO()
+    pq.write_table(_table(batch, sentences, answers), content, compression="zstd")
+    write_whole(path, content.getvalue())
+
+
+def _table(batch: Batch, sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]]) -> pa.Table:
+    rows = [
+        _row(sentence, batch.date, batch.version, target, answer)
+        for sentence, answered in zip(sentences, answers, strict=True)
+        for target, answer in answered["targets"].items()
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _row(sentence: Sentence, day: date, version: str, target: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    article = sentence.article
+    return {
+        "article": article.id,
+        "date": day,
+        "outlet": article.outlet,
+        "url": article.url,
+        "title": article.title,
+        "sentence": sentence.number,
+        "start": sentence.start,
+        "end": sentence.end,
+        "text": sentence.text,
+        "version": version,
+        "target": target,
+        "label": answer["label"],
+        "abstained": answer["abstained"],
+        "score": answer["score"],
+        "probabilities": list(answer["probabilities"].items()),
+        "holder": None,
+    }
