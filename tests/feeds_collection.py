@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labels.taxonomy import UNRELATED, Taxonomy
 from serving.feeds.admission import admit
+from serving.feeds.article import Article
 from serving.feeds.batches import done, plan, planned, texts_of
+from serving.feeds.entry import Entry
 from serving.feeds.scores import Sentence, write_scores
 from serving.feeds.state import open_state, state_url
-
-from labels.taxonomy import UNRELATED, Taxonomy
-from serving.feeds.article import Article
-from serving.feeds.entry import Entry
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import typer
 
 from labels.errors import needs_package
 from serving.commands.console import out
-from serving.commands.feeds import feeds_app
-from serving.feeds.folder import FEEDS_VARIABLE, STATE_VARIABLE, feeds_folder
+from serving.commands.feeds import Folder, feeds_app
+from serving.commands.feeds_run import State
+from serving.feeds.folder import feeds_folder
 
 
 @feeds_app.command("report")
@@ -19,11 +20,8 @@ def report(
     to: Annotated[Path, typer.Option("--out", help="The page; what it said is kept beside it, ending in .json.")],
     since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of the articles.")] = None,
     until: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day of the articles.")] = None,
-    folder: Annotated[Path | None, typer.Option("--folder", envvar=FEEDS_VARIABLE, help="Of the feeds.")] = None,
-    state: Annotated[
-        str | None,
-        typer.Option("--state", envvar=STATE_VARIABLE, help="URL of the state, where it is not in the folder."),
-    ] = None,
+    folder: Folder = None,
+    state: State = None,
 ) -> None:
     """Stance over time and by outlet, the most pronounced sentences, what changed since the last report."""
     try:

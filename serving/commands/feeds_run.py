@@ -45,9 +45,7 @@ def feeds_run(
     ] = False,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
     state: State = None,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Ask feeds at private addresses too.")
-    ] = False,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="Ask feeds at private addresses too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Ask the feeds, take in new articles, score their sentences; each article once, whatever happens meanwhile.
@@ -55,9 +53,10 @@ def feeds_run(
     SIGTERM and Ctrl-C stop it after the step in hand. Exit code 4 where another run is at work in this folder.
     """
     from serving.feeds.collection import opened
+    from serving.feeds.folder import feeds_folder
     from serving.feeds.model_in_use import ModelInUse
     from serving.feeds.run_lock import RunsAlreadyError
-    from serving.feeds.state import feeds_folder, state_url
+    from serving.feeds.state import state_url
     from serving.feeds.staying_up import again_and_again, asked_to_stop
     from training.home import home_folder
 
@@ -136,8 +135,8 @@ def feeds_query(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
 ) -> None:
     """Answer a question in SQL about what is scored; nothing can be changed by it. `SHOW TABLES` lists the views."""
+    from serving.feeds.folder import feeds_folder
     from serving.feeds.query import open_scores
-    from serving.feeds.state import feeds_folder
 
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")

@@ -58,9 +58,7 @@ def opened(
         with open_state(state) as engine, open_subscriptions(folder, allow_private=allow_private) as subscriptions:
             page = partial(_page, subscriptions.fetcher) if fetch_articles else lambda entry: None
             reading = Reading(article_of, signature, near_text, page)
-            return run_once(
-                folder, engine, subscriptions, reading, Stories, models, progress, stop, rescore=rescore
-            )
+            return run_once(folder, engine, subscriptions, reading, Stories, models, progress, stop, rescore=rescore)
 
     with run_lock(folder):
         yield run

@@ -29,27 +29,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from labels.errors import StanceError, needs_package
 from labels.sqlite_file import PATIENCE
 from serving.feeds import tables
+from serving.feeds.folder import STATE_FILE, STATE_VARIABLE
 from serving.feeds.run_lock import RunsAlreadyError
-from training.home import home_folder
-
-FEEDS_VARIABLE = "STANCE_FEEDS"
-"""Environment variable that names the folder of the feeds."""
-
-STATE_VARIABLE = "STANCE_FEEDS_STATE"
-"""Environment variable that holds the URL of the state, where that is not a file of the folder."""
-
-STATE_FILE = "state.sqlite"
 
 _ONE_RUN = 0x7374616E6365
 """Number of PostgreSQL's advisory lock that whoever writes holds."""
-
-
-def feeds_folder(named: Path | None = None) -> Path:
-    """Where everything of one collection of feeds lies: as named, else $STANCE_FEEDS, else in the home folder."""
-    if named:
-        return named
-    given = os.environ.get(FEEDS_VARIABLE)
-    return Path(given) if given else home_folder() / "feeds"
 
 
 def state_url(folder: Path, named: str | None = None) -> URL:
