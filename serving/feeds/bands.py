@@ -1,4 +1,4 @@
-"""Locality-sensitive hashing of MinHash signatures in arrays, an eighth of what dictionaries take."""
+"""Locality-sensitive hashing of MinHash signatures in arrays: a tenth of what datasketch's index takes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The language that a text is written in, by CLD2 (Sites 2013), which carries its tables in the package.
 
-Of what the package index offers without pickle and without a download, measured on sentences of one's own in some
-twenty languages and on English news: CLD2 says that it does not know rather than guess, counts a text's languages in
-one pass, takes 0.1 ms for an excerpt of a news text, and was right on every one; the others (CLD3, fastText's lid.176)
-each guess on headlines and are led astray by a quotation.
+Chosen among what the package index offers without pickle and without a download, by a measurement on short texts in
+25 languages and on English news: CLD2 says that it does not know rather than guess (two headlines of five words; all
+else was right, of 1,946 English texts each), sums up a text's languages in one pass, and takes a quarter of a
+millisecond an article. CLD3 and fastText's lid.176 guess on headlines and are led astray by a quotation.
 """
 
 from __future__ import annotations

@@ -39,9 +39,11 @@ _TAG = re.compile(r"</?(?:p|br|div|span|a|img|em|strong|b|i|ul|ol|li|h[1-6]|bloc
 _LINE_BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028]")
 _DROPPED = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
-    "\ud800-\udfff\ufffe\uffff]"
+    "\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
 )
-"""Control characters, halves of surrogate pairs, and marks that cannot be seen and part words.
+"""Control characters, halves of surrogate pairs, code points that are no characters, and marks that part words unseen.
 
 The joiners U+200C and U+200D stay: Persian and Hindi are spelled with them.
 """
