@@ -20,16 +20,10 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that came in.
-
-    Attributes:
-        at, until: seconds of the monotonic clock, when it came and when it was answered.
-    """
+    """A request that came in; names of headers are in small letters."""
 
     path: str
     headers: Mapping[str, str]
-    at: float
-    until: float
 
 
 @dataclass
@@ -53,12 +47,10 @@ class FeedServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                began = time.monotonic()
                 self.close_connection = True
+                script.asked.append(Asked(self.path, {name.lower(): value for name, value in self.headers.items()}))
                 with suppress(ConnectionError, ssl.SSLError, TimeoutError):
                     script.behaviours.get(self.path, status(404))(self)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                script.asked.append(Asked(self.path, headers, began, time.monotonic()))
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -187,8 +179,10 @@ def item(
 ) -> str:
     """An item of RSS 2.0; what is None is left out."""
     content = None if content is None else escape(content)
-    parts = {"guid": guid, "title": title, "link": link, "description": summary, "pubDate": date}
-    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in parts.items() if value is not None)
+    parts = {'guid isPermaLink="false"': guid, "title": title, "link": link, "description": summary, "pubDate": date}
+    inside = "".join(
+        f"<{name}>{escape(value)}</{name.split()[0]}>" for name, value in parts.items() if value is not None
+    )
     return f"<item>{inside}{f'<content:encoded>{content}</content:encoded>' if content is not None else ''}</item>"
 
 

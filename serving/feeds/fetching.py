@@ -199,7 +199,8 @@ class Fetcher:
         headers |= {"Connection": "close", **request.headers}
         patience = {"connect": self._limits.connect, "read": self._limits.read, "write": self._limits.read}
         # A connection serves one request: feeds are asked for minutes apart, and pages in turns.
-        pool = httpcore.ConnectionPool(ssl_context=self._tls, max_connections=1, network_backend=connections)
+        tls = self._tls if url.scheme == "https" else None
+        pool = httpcore.ConnectionPool(ssl_context=tls, max_connections=1, network_backend=connections)
         with (
             pool,
             pool.stream("GET", target, headers=list(headers.items()), extensions={"timeout": patience}) as response,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from serving.feeds.troubles import FetchError
+
+if TYPE_CHECKING:
+    from zlib import _Decompress as _Stream
 
 ACCEPTED = "gzip, deflate"
 """What to ask for: what can be undone piece by piece with a limit."""
 
 _STEP = 64 * 1024
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class TooLargeError(FetchError):
@@ -43,7 +48,7 @@ def read_within(pieces: Iterable[bytes], coding: str, limit: int) -> bytes:
         raise FetchError(f"is compressed in a way that was not asked for ({coding[:40]})")
     body = bytearray()
     seen = 0
-    inflater = _Inflater() if codings else None
+    inflater = _Inflater(gzip=codings != ["deflate"]) if codings else None
     for piece in pieces:
         seen += len(piece)
         if inflater is None:
@@ -60,38 +65,38 @@ def read_within(pieces: Iterable[bytes], coding: str, limit: int) -> bytes:
 class _Inflater:
     """gzip (of several members, too), zlib, and what some servers call deflate: the bare stream (RFC 9110, 8.4.1.2)."""
 
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._fresh = True
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip, self._beginning = gzip, b""
+        self._stream: _Stream | None = None
 
     @property
     def complete(self) -> bool:
-        return self._fresh or self._stream.eof
+        return self._stream.eof if self._stream else not self._beginning
 
     def inflate(self, piece: bytes, body: bytearray, limit: int) -> None:
         """Add what a piece holds to the body, at most one step more than the limit."""
-        more = bool(piece)
+        if self._stream is None:
+            piece = self._beginning = self._beginning + piece
+            if len(piece) < 2:
+                return
+            self._stream = zlib.decompressobj(_GZIP if self._gzip else _window(piece))
+        more = True
         while more and len(body) <= limit:
             if self._stream.eof:
                 if not piece.strip(b"\0"):
                     return
-                self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            given = self._step(piece)
+                self._stream = zlib.decompressobj(_GZIP)
+            try:
+                given = self._stream.decompress(piece, _STEP)
+            except zlib.error as error:
+                raise FetchError(f"its compressed contents are broken: {error}") from None
             body += given
             piece = self._stream.unconsumed_tail or self._stream.unused_data
             # A full step may leave more to come, although all of the piece was read.
             more = bool(piece) or len(given) == _STEP
 
-    def _step(self, piece: bytes) -> bytes:
-        try:
-            return self._stream.decompress(piece, _STEP)
-        except zlib.error as error:
-            if not self._fresh:
-                raise FetchError(f"its compressed contents are broken: {error}") from None
-            self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
-            try:
-                return self._stream.decompress(piece, _STEP)
-            except zlib.error:
-                raise FetchError(f"its compressed contents are broken: {error}") from None
-        finally:
-            self._fresh = False
+
+def _window(beginning: bytes) -> int:
+    """What zlib is told of a "deflate" that begins so, of which at least two bytes are there."""
+    zlibs_own = beginning[0] & 15 == zlib.DEFLATED and int.from_bytes(beginning[:2], "big") % 31 == 0
+    return zlib.MAX_WBITS if zlibs_own else -zlib.MAX_WBITS

@@ -3,14 +3,15 @@
 reader has a public interface for everything but this: retrievers and parsers are mounted on `reader._parser`, as its
 page "Internal API" describes. All that depends on that stands in this module, and the version is pinned.
 
-What reader drops and what is needed here, whether a date names its zone, and the feed's language, is kept as one more
-content of the entry, of the type MARKS: so it is stored with the entry or not at all.
+What reader drops and what is needed here, a date with its zone only where the feed names one, and the language, is kept
+as one more content of the entry, of the type MARKS: so it is stored with the entry or not at all.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import IO, Any
 
 # reader carries a copy of feedparser that wants a module which feedparser itself has replaced (sgmllib3k); with this
@@ -38,8 +40,11 @@ from serving.feeds.troubles import FetchError
 MARKS = "application/x.stance-marks+json"
 """Type of the content that holds what a feed says of an entry and reader has no place for."""
 
-MOST_FEED = 10 * 2**20
+MOST_FEED = 4 * 2**20
 """Bytes of a feed, uncompressed."""
+
+_DATES = ("published", "updated")
+"""Kinds of dates that entries bear, the one that counts first."""
 
 ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 
@@ -47,6 +52,7 @@ ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, appl
 _JSON, _XML = "application/x.stance-feed+json", "application/x.stance-feed+xml"
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']", re.IGNORECASE)
+_LONG_TAG = re.compile(rb"<[A-Za-z][^<>]{65536}")
 _EBCDIC = b"\x4c\x6f\xa7\x94"
 _ENTITY = re.compile(rb"<!ENTITY\s+(?!%)\S+\s+(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 # Atomic, as many comments could else be taken together in very many ways.
@@ -120,11 +126,13 @@ class MarkedFeedparser(FeedparserParser):
         try:
             feed, entries = _process_feed(url, result)
         except ParseError as error:
-            raise ParseError(url, message=_xml_reason(error)) from error
+            raise ParseError(url, message=_xml_reason(error, body)) from error
         if given and not entries:
             raise ParseError(url, message="none of its entries has an id or a link")
-        marks = {entry["id"]: _marks_of(entry, result.feed) for entry in result.entries}
-        return feed, [_marked(entry, marks[entry.id]) for entry in _once(entries)]
+        # feedparser falls back from one date to the other by itself, and warns of it; `in` does not.
+        dates = {e["id"]: {kind: str(e[kind]) for kind in _DATES if kind in e} for e in result.entries}
+        languages = {entry["id"]: _language(entry, result.feed) for entry in result.entries}
+        return feed, [_marked(entry, dates[entry.id], languages[entry.id]) for entry in _once(entries)]
 
 
 class MarkedJSONFeed(JSONFeedParser):
@@ -148,12 +156,19 @@ class MarkedJSONFeed(JSONFeedParser):
             raise ParseError(url, message="none of its items has an id")
         document = json.dumps({**given, "items": kept}).encode()
         feed, entries = super().__call__(url, io.BytesIO(document), headers)
-        marks = {_item_id(item): _marks_of_item(item, given) for item in kept}
-        return feed, [_marked(entry, marks.get(entry.id, {})) for entry in _once(entries)]
+        of = {_item_id(item): item for item in reversed(kept)}
+        dates = {
+            key: {"published": item.get("date_published"), "updated": item.get("date_modified")}
+            for key, item in of.items()
+        }
+        languages = {key: item.get("language") or given.get("language") for key, item in of.items()}
+        return feed, [_marked(entry, dates[entry.id], languages[entry.id]) for entry in _once(entries)]
 
 
 def mount(reader: Reader, retriever: PoliteRetriever) -> None:
     """Have reader fetch with `retriever` and parse with marks."""
+    # It logs each failure with its traceback; here, failures are reported as troubles of their feeds.
+    logging.getLogger("reader").setLevel(logging.CRITICAL)
     # reader runs what is added last first, and its own defaults would then take these places: they come first.
     reader._parser.do_lazy_init()
     for scheme in ("http://", "https://"):
@@ -163,7 +178,7 @@ def mount(reader: Reader, retriever: PoliteRetriever) -> None:
 
 
 def marks_in(contents: Iterable[Content]) -> dict[str, Any]:
-    """The marks among the contents of an entry; without any, a date has its zone and no language is known."""
+    """The marks among the contents of an entry: `date` in ISO 8601, and `language`; either may be None."""
     for content in contents:
         if content.type == MARKS:
             marks: dict[str, Any] = json.loads(content.value)
@@ -182,6 +197,12 @@ def not_a_feed(body: bytes, content_type: str = "") -> str | None:
     if _HTML.match(body[: 64 * 1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")):
         return "is a web page, not a feed"
     for reading in _readings(body, content_type):
+        # feedparser's time grows with the square of these.
+        comments = sum(reading.count(sign) for sign in (b"<!--", b"&lt;!--")) - sum(
+            reading.count(sign) for sign in (b"-->", b"--&gt;")
+        )
+        if comments > 1000 or _LONG_TAG.search(reading):
+            return "has a tag or unclosed comments of a size that no feed needs"
         # An entity of entities, or a long one, has one use: to grow without end in whoever reads it.
         values = (value for pair in _ENTITY.findall(reading) for value in pair)
         if any(b"&" in value.replace(b"&#", b"") or len(value) > 100 for value in values):
@@ -206,23 +227,22 @@ def has_zone(date: str) -> bool:
     return len(date) <= 100 and _ZONE.search(date) is not None
 
 
-def _xml_reason(error: ParseError) -> str:
+def _xml_reason(error: ParseError, body: bytes) -> str:
     cause = error.__cause__
     if cause is None:
         return "is not a feed of any known kind" if error.message == "unknown feed type" else error.message
     line = getattr(cause, "getLineNumber", lambda: None)()
+    if line and not body.lstrip(_SPACE).startswith(b"<?xml"):
+        line -= 1  # feedparser puts a declaration before it.
     where = f" at line {line}" if line else ""
     what = getattr(cause, "getMessage", lambda: str(cause))()
     return f"its XML is broken{where}: {what}"
 
 
-def _marks_of(entry: Any, feed: Any) -> dict[str, Any]:
-    # feedparser falls back from `updated` to `published` by itself, and warns of it; `in` does not.
-    dates = {kind: str(entry[kind]) for kind in ("published", "updated") if kind in entry}
+def _language(entry: Any, feed: Any) -> Any:
     details = [*entry.get("content", ()), entry.get("summary_detail"), entry.get("title_detail")]
     languages = [detail.get("language") for detail in details if detail]
-    language = next((language for language in languages if language), None) or feed.get("language")
-    return {"no_zone": [kind for kind, date in dates.items() if not has_zone(date)], "language": language or None}
+    return next((language for language in languages if language), None) or feed.get("language")
 
 
 def _item_id(item: Mapping[str, Any]) -> str:
@@ -230,21 +250,34 @@ def _item_id(item: Mapping[str, Any]) -> str:
     return str(given).strip() if isinstance(given, str | int | float) else ""
 
 
-def _marks_of_item(item: Mapping[str, Any], feed: Mapping[str, Any]) -> dict[str, Any]:
-    no_zone = []
-    for kind, field in (("published", "date_published"), ("updated", "date_modified")):
-        try:
-            if datetime.fromisoformat(item[field]).tzinfo is None:
-                no_zone.append(kind)
-        except (KeyError, TypeError, ValueError):
-            continue
-    language = item.get("language") or feed.get("language")
-    return {"no_zone": no_zone, "language": language if isinstance(language, str) else None}
+def _marked(entry: EntryData, dates: Mapping[str, Any], language: Any) -> EntryData:
+    """An entry with its marks.
+
+    Args:
+        dates: of _DATES, as the feed writes them.
+    """
+    date = next((found for kind in _DATES if (found := _date(getattr(entry, kind), dates.get(kind)))), None)
+    marks = {
+        "date": date.isoformat() if date else None,
+        "language": language if isinstance(language, str) and language else None,
+    }
+    return replace(entry, content=(*entry.content, Content(json.dumps(marks), MARKS)))
 
 
-def _marked(entry: EntryData, marks: Mapping[str, Any]) -> EntryData:
-    content = Content(json.dumps(marks, sort_keys=True), MARKS)
-    return replace(entry, content=(*entry.content, content))
+def _date(parsed: datetime | None, text: Any) -> datetime | None:
+    """A date with its zone only where the text names it.
+
+    Args:
+        parsed: by reader, which takes a date without a zone for UTC, or for none at all.
+    """
+    if not isinstance(text, str):
+        return parsed
+    if parsed is not None:
+        return parsed if has_zone(text) else parsed.replace(tzinfo=None)
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError, TypeError, OverflowError):
+            return read(text.strip()[:100])
+    return None
 
 
 def _once(entries: Iterable[EntryData]) -> list[EntryData]:

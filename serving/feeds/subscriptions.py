@@ -372,8 +372,7 @@ def _entry(entry: reader.Entry) -> Entry:
     text = summary
     if fullest is not None:
         text = fullest.value if fullest.is_html else _paragraphs(fullest.value)
-    kind = "published" if entry.published else "updated"
-    date = entry.published or entry.updated
+    date = marks.get("date")
     return Entry(
         feed=entry.feed_url,
         guid=entry.id,
@@ -381,7 +380,7 @@ def _entry(entry: reader.Entry) -> Entry:
         title=entry.title,
         author=entry.authors_str,
         outlet=entry.feed.resolved_title or checked_url(entry.feed_url).host,
-        published=date.replace(tzinfo=None) if date and kind in marks.get("no_zone", ()) else date,
+        published=datetime.fromisoformat(date) if date else None,
         html=text,
         full=fullest is not None,
         language=marks.get("language"),
