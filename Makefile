@@ -23,13 +23,13 @@ lint: $(DEVELOPMENT)
 types: $(DEVELOPMENT)
 	$(BIN)/mypy
 
-# What the tests of the page look at it with; where it cannot be installed, they are skipped and say so.
 # The server that the state of the feeds is tested with; where it cannot be installed, those tests are skipped and say so.
 postgres:
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql) || \
 	  echo 'no PostgreSQL: its tests are skipped' >&2
 
+# What the tests of the page look at it with; where it cannot be installed, they are skipped and say so.
 browser:
 	command -v chromium >/dev/null || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) || \

@@ -77,6 +77,7 @@ def test_entries_become_scored_sentences(folder: Path, waiting: Waiting, meals_m
     days = {row["date"] for row in rows} - {NOON.date()}
     assert {path.parent.name for path in files_of(folder)} == {f"date={day}" for day in {*days, NOON.date()}}
     assert len(days) == 1
+    assert list(query(folder, "SELECT count(*) FROM latest", state=state).rows) == [(len(rows),)]
     again = run(folder, waiting, meals_model, state=state)
     assert (again.new, again.articles, again.scored) == (0, 0, 0)
     assert len(rows_of(folder)) == len(rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +14,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from labels.errors import StanceError
+from labels.errors import StanceError, needs_package
 from serving.commands.console import Json, err, out, print_json, progress
-from serving.commands.feeds import feeds_app
+from serving.commands.feeds import AllowPrivate, Folder, feeds_app
+from serving.feeds.folder import feeds_folder
 
 if TYPE_CHECKING:
     from serving.feeds.collection import Run
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
 RUNS_ALREADY = 4
 """Exit code where another run is at work."""
 
-Folder = Annotated[
-    Path | None, typer.Option("--folder", help="Folder of the feeds. Default: $STANCE_FEEDS, else feeds in the home.")
-]
 State = Annotated[
     str | None,
     typer.Option("--state", help="URL of the state: postgresql://USER@HOST/DATABASE. Default: $STANCE_FEEDS_STATE."),
@@ -45,19 +45,19 @@ def feeds_run(
     ] = False,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
     state: State = None,
-    allow_private: Annotated[bool, typer.Option("--allow-private", help="Ask feeds at private addresses too.")] = False,
+    allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> None:
     """Ask the feeds, take in new articles, score their sentences; each article once, whatever happens meanwhile.
 
     SIGTERM and Ctrl-C stop it after the step in hand. Exit code 4 where another run is at work in this folder.
     """
-    from serving.feeds.collection import opened
-    from serving.feeds.folder import feeds_folder
-    from serving.feeds.model_in_use import ModelInUse
-    from serving.feeds.run_lock import RunsAlreadyError
-    from serving.feeds.state import state_url
-    from serving.feeds.staying_up import again_and_again, asked_to_stop
+    with _extra():
+        from serving.feeds.collection import opened
+        from serving.feeds.model_in_use import ModelInUse
+        from serving.feeds.run_lock import RunsAlreadyError
+        from serving.feeds.state import state_url
+        from serving.feeds.staying_up import again_and_again, asked_to_stop
     from training.home import home_folder
 
     seconds = _seconds(every)
@@ -79,6 +79,15 @@ def feeds_run(
         raise typer.Exit(RUNS_ALREADY) from None
 
 
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Says which extra is missing where it is."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise needs_package("`stance feeds`", error.name, "feeds") from None
+
+
 def _seconds(every: str | None) -> int | None:
     from serving.feeds.staying_up import seconds_of
 
@@ -88,7 +97,7 @@ def _seconds(every: str | None) -> int | None:
         raise typer.BadParameter(str(error)) from None
 
 
-def _round(run: Run, stop: Any, *, as_json: bool) -> None:
+def _round(run: Run, stop: Callable[[], bool], *, as_json: bool) -> None:
     """One of many runs: what goes wrong is said, and the next may go better."""
     from serving.feeds.run_lock import RunsAlreadyError
 
@@ -135,8 +144,8 @@ def feeds_query(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
 ) -> None:
     """Answer a question in SQL about what is scored; nothing can be changed by it. `SHOW TABLES` lists the views."""
-    from serving.feeds.folder import feeds_folder
-    from serving.feeds.query import open_scores
+    with _extra():
+        from serving.feeds.query import open_scores
 
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
