@@ -24,6 +24,9 @@ KEYED: Mapping[str, KeyScope] = {
 }
 """Paths that need a key, with all below them, and the scope that it must have."""
 
+AS_SCORING = ("/feeds",)
+"""Paths that need a key where scoring does: what they show was scored, and its texts are others'."""
+
 HOLDER = "stance.key_holder"
 """Where the name of the key's holder stands in a request's scope, where a key was needed."""
 
@@ -43,7 +46,7 @@ async def admitted(scope: Scope, score_path: str) -> Scope:
 
 def _needed(scope: Scope, score_path: str) -> KeyScope | None:
     path = scope["path"]
-    if path == score_path:
+    if path == score_path or path in AS_SCORING:
         return KeyScope.SCORE if scoring_needs_key() or not over_loopback(scope) else None
     return next((needed for keyed, needed in KEYED.items() if path == keyed or path.startswith(f"{keyed}/")), None)
 

@@ -14,6 +14,7 @@ import serving.commands.drift
 import serving.commands.evaluation
 import serving.commands.exchange
 import serving.commands.feeds
+import serving.commands.feeds_report
 import serving.commands.feeds_run
 import serving.commands.keys
 import serving.commands.label_quality

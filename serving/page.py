@@ -24,8 +24,8 @@ PAGE_POLICY = (
 )
 """What every answer has besides, `serving.response_headers` adds."""
 
-# The report is one file: its styles are in it, and it has no scripts.
-_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""A report is one file: its styles are in it, and it has no scripts."""
 
 _TYPES = {
     ".css": "text/css",
@@ -51,7 +51,7 @@ def page_routes(version: Callable[[], str]) -> list[Route]:
             return _file(_SERVED[name], PAGE_POLICY)
         evaluated = await run_in_threadpool(evaluation_of, version()) if name in _FROM_REPORT else None
         if evaluated is not None:
-            return _file(REPORT / name, _REPORT_POLICY)
+            return _file(REPORT / name, REPORT_POLICY)
         raise RequestError(404, "the page has no such file")
 
     async def evaluation(request: Request) -> Response:

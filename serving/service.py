@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.errors import RequestError, report_to_gate
+from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, TIMEOUT, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
@@ -57,6 +58,7 @@ def _target_ids() -> Sequence[str]:
 _mounted = Starlette(
     routes=[
         *page_routes(lambda: _live().version),
+        *feeds_routes(),
         Route("/v1/targets", _targets),
         Route("/v1/model", _model),
         Route("/docs.json", _docs),

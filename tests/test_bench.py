@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from serving.bench.aims import Aim
 from serving.bench.arithmetic import multiply_adds
 from serving.bench.rounds import Work, ratios, spread, take_turns
+from serving.bench.stages import Stages
 from serving.bench.texts import bench_texts, block_of
 from tests.conftest import PROJECT, run_stance
 from tests.waiting import until
@@ -197,3 +199,41 @@ def test_the_pipeline_beside_has_the_same_weights() -> None:
     )
     ours = encoder.embed(texts)[:, : MINILM.dimensions]
     np.testing.assert_allclose(mean, ours, atol=1e-4)
+
+
+def test_a_run_of_feeds_is_measured_step_by_step() -> None:
+    pytest.importorskip("reader")
+    done = run_stance("bench", "feeds", "--articles", "6", "--feeds", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["articles"] == 6
+    assert set(found["shares"]) > {"download", "extraction", "sentences", "scoring", "storing"}
+    assert sum(found["shares"].values()) == pytest.approx(1, abs=0.01)
+    assert all(share > 0 for share in found["shares"].values())
+    assert found["articles_per_second"] == pytest.approx(6 / found["seconds"], rel=0.01)
+    (aim,) = found["aims"]
+    assert aim["value"] == found["shares"]["scoring"]
+
+
+def test_what_is_timed_within_a_step_counts_there_only() -> None:
+    now = [0.0]
+
+    class Work:
+        def outer(self) -> str:
+            now[0] += 1
+            self.inner()
+            self.inner()
+            return "done"
+
+        def inner(self) -> None:
+            now[0] += 10
+
+    stages = Stages(lambda: now[0])
+    kept = Work.outer, Work.inner
+    with stages.timing({"a": [(Work, "outer")], "b": [(Work, "inner")]}):
+        assert Work().outer() == "done"
+        thread = threading.Thread(target=Work().inner)
+        thread.start()
+        thread.join()
+    assert stages.seconds == {"a": 1, "b": 20}
+    assert (Work.outer, Work.inner) == kept

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from labels.errors import StanceError
 from serving.bench.aims import aims
 from serving.bench.arithmetic import Multiplication, multiply_adds
 from serving.bench.load import Client, answer_of, body_of, connected, timed_requests, timed_together
+from serving.bench.machine import machine
 from serving.bench.rounds import Prepare, Work, percentiles, ratios, seconds_of, spread, take_turns
 from serving.bench.server import Server, running
 from serving.bench.texts import REQUEST, block_of
@@ -102,7 +101,7 @@ def bench(texts: Sequence[str], plan: Plan, folder: Path | None = None, progress
             pipeline, why_not = _pipeline(encoder, plan)
             measured = _rounds(server, model, encoder, pipeline, texts, plan, report)
     figures = {
-        "machine": _machine(busy),
+        "machine": machine(busy),
         "model": model.version,
         "plan": {"seconds": plan.seconds, "rounds": plan.rounds, "texts_a_round": measured.texts[0]},
         "texts": _about(encoder, texts),
@@ -299,13 +298,3 @@ def _single(measured: _Measured) -> dict[str, Any]:
 def _about(encoder: SentenceEncoder, texts: Sequence[str]) -> dict[str, Any]:
     lengths = [len(each.ids) for each in encoder.tokenize(texts)]
     return {"number": len(texts), "tokens_mean": round(sum(lengths) / len(lengths), 1), "tokens_most": max(lengths)}
-
-
-def _machine(busy: float) -> dict[str, Any]:
-    return {
-        "processor": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_before": round(busy, 2),
-        "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-    }

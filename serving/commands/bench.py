@@ -11,11 +11,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from labels.errors import needs_package
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 
+bench_app = typer.Typer(invoke_without_command=True)
+app.add_typer(bench_app, name="bench")
 
-@app.command()
+
+@bench_app.callback()
 def bench(
+    context: typer.Context,
     texts: Annotated[
         Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
     ] = None,
@@ -30,6 +35,8 @@ def bench(
     Without --texts or --corpus: the project's own authored sentences. A service is started on a free port of loopback
     and stopped again.
     """
+    if context.invoked_subcommand:
+        return
     from serving.bench.run import QUICK, Plan
     from serving.bench.run import bench as measure
     from serving.bench.texts import bench_texts
@@ -44,6 +51,46 @@ def bench(
         print_json(figures)
     else:
         _print(figures)
+
+
+@bench_app.command("feeds")
+def bench_of_feeds(
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help='What articles are made of: JSONL ({"text"}), or a sentence a line.')
+    ] = None,
+    articles: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    feeds: Annotated[int, typer.Option(min=1, help="That they are divided into.")] = 4,
+    model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a run of `stance feeds`, from feeds on loopback to stored scores, and what each step takes of it.
+
+    Without --texts: articles made of the project's own authored sentences.
+    """
+    try:
+        from serving.bench.feeds import bench_feeds
+    except ModuleNotFoundError as error:
+        raise needs_package("`stance bench feeds`", error.name, "feeds") from None
+    from serving.bench.texts import bench_texts
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with progress() as report:
+        figures = bench_feeds(bench_texts(texts, None), articles, feeds, model, report)
+    if as_json:
+        print_json(figures)
+        return
+    out.print(
+        f"{figures['model']}; {figures['articles']} articles of {figures['feeds']} feeds, "
+        f"{figures['sentences']} sentences, in {figures['seconds']} s; {figures['machine']['cores']} cores\n"
+        f"{figures['articles_per_second']} articles/s, {figures['sentences_per_second']} sentences/s\n",
+        markup=False,
+    )
+    table = _table("Of the time", "", "share")
+    for stage, share in figures["shares"].items():
+        table.add_row(stage, f"{share:.1%}")
+    for shown in (table, "", _aims(figures)):
+        out.print(shown)
+    _note_load(figures["machine"])
 
 
 _WAYS = {
@@ -73,6 +120,10 @@ def _print(figures: Mapping[str, Any]) -> None:
         f"at most {worker['peak_megabytes']} MB",
         markup=False,
     )
+    _note_load(machine)
+
+
+def _note_load(machine: Mapping[str, Any]) -> None:
     if machine["load_before"] > 0.5:
         err.print(f"note: the machine was busy (load {machine['load_before']}): trust ratios, not absolute figures.")
 

@@ -13,12 +13,10 @@ import typer
 
 from labels.errors import needs_package
 from serving.commands.console import Json, app, out, print_json
+from serving.feeds.folder import FEEDS_VARIABLE, feeds_folder
 
 if TYPE_CHECKING:
     from serving.feeds.subscriptions import Subscription, Subscriptions
-
-FOLDER_VARIABLE = "STANCE_FEEDS"
-"""Environment variable that names the folder of the feeds."""
 
 feeds_app = typer.Typer(help="News feeds: from a list of feeds to stance over time.", no_args_is_help=True)
 app.add_typer(feeds_app, name="feeds")
@@ -26,7 +24,7 @@ app.add_typer(feeds_app, name="feeds")
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--folder", envvar=FOLDER_VARIABLE, help="Where feeds and scores lie. Default: feeds in the state folder."
+        "--folder", envvar=FEEDS_VARIABLE, help="Where feeds and scores lie. Default: feeds in the state folder."
     ),
 ]
 AllowPrivate = Annotated[
@@ -35,13 +33,6 @@ AllowPrivate = Annotated[
         "--allow-private", help="Allow addresses that are not of the open internet (loopback, 10.0.0.0/8 and so on)."
     ),
 ]
-
-
-def feeds_folder(folder: Path | None) -> Path:
-    """The folder that is named, else `feeds` in the folder of state."""
-    from training.home import home_folder
-
-    return folder or home_folder() / "feeds"
 
 
 @contextmanager

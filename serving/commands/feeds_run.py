@@ -16,7 +16,8 @@ from rich.table import Table
 
 from labels.errors import StanceError, needs_package
 from serving.commands.console import Json, err, out, print_json, progress
-from serving.commands.feeds import AllowPrivate, Folder, feeds_app, feeds_folder
+from serving.commands.feeds import AllowPrivate, Folder, feeds_app
+from serving.feeds.folder import feeds_folder
 
 if TYPE_CHECKING:
     from serving.feeds.collection import Run

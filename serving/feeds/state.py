@@ -29,12 +29,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from labels.errors import StanceError, needs_package
 from labels.sqlite_file import PATIENCE
 from serving.feeds import tables
+from serving.feeds.folder import STATE_FILE, STATE_VARIABLE
 from serving.feeds.run_lock import RunsAlreadyError
-
-STATE_VARIABLE = "STANCE_FEEDS_STATE"
-"""Environment variable that holds the URL of the state, where that is not a file of the folder."""
-
-STATE_FILE = "state.sqlite"
 
 _ONE_RUN = 0x7374616E6365
 """Number of PostgreSQL's advisory lock that whoever writes holds."""

@@ -1,0 +1,24 @@
+"""Where a collection of feeds lies. Nothing here needs the extra `feeds`, so the service can ask."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from training.home import home_folder
+
+FEEDS_VARIABLE = "STANCE_FEEDS"
+"""Environment variable that names the folder of the feeds."""
+
+STATE_VARIABLE = "STANCE_FEEDS_STATE"
+"""Environment variable that holds the URL of the state, where that is not a file of the folder."""
+
+STATE_FILE = "state.sqlite"
+
+
+def feeds_folder(named: Path | None = None) -> Path:
+    """Where everything of one collection of feeds lies: as named, else $STANCE_FEEDS, else in the home folder."""
+    if named:
+        return named
+    given = os.environ.get(FEEDS_VARIABLE)
+    return Path(given) if given else home_folder() / "feeds"
