@@ -156,7 +156,10 @@ def finish(beside: Beside, fresh: Path, bad: Path | None, about: Mapping[str, An
     """
     try:
         put_bad(beside, bad)
-        write_whole(beside.about, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        # Made within the folder that is cleared whatever happens, as is all that might be left half-written.
+        kept = beside.partial / "about.json"
+        write_whole(kept, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        os.replace(kept, beside.about)
         _sync_all(fresh)
         if beside.out.is_dir():
             shutil.rmtree(beside.out)

@@ -41,6 +41,8 @@ def ray_engine(workers: int | None, address: str | None) -> Engine:
     """
     # It reports home otherwise.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Its own account of actors that come and go; what ends a run is raised here.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray  # noqa: F401
     except ImportError as error:

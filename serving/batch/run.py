@@ -65,7 +65,8 @@ def score_file(
 
     Returns:
         what was done, fit for JSON: `out`, `model`, `rows` (that came in), `bad`, `written`, `truncated`, `bad_file`
-        (None where there are none), `scored_now` (rows of this run), `seconds`, `rows_per_second`, `peak_megabytes`.
+        (None where there are none), `scored_now` (rows of this run), `seconds` in all, `rows_per_second` while it
+        scored (None where all was done), `peak_megabytes` of this process.
 
     Raises:
         StanceError: input or output cannot be used, something else was begun there, or too many rows are bad.
@@ -84,7 +85,7 @@ def score_file(
     beside = Beside(out)
     with alone(beside):
         known = None if request.restart else complete(beside, plan)
-        now = 0
+        now, scoring = 0, 0.0
         if known is None:
             parts = begin(beside, plan, request.restart)
             folder = request.model.resolve() if request.model else None
@@ -93,7 +94,9 @@ def score_file(
             todo = [chunk for chunk in found.chunks if read_mark(job, chunk.number) is None]
             now = sum(chunk.rows for chunk in todo)
             if todo:
+                scoring = time.perf_counter()
                 engine_for(model)(job, todo, progress)
+                scoring = time.perf_counter() - scoring
             if stamp(source_path) != stamped:
                 raise StanceError("has changed while it was read", path=source_path, hint="Begin anew with --restart.")
             known = _joined(job, found, source, model, beside, plan)
@@ -104,7 +107,7 @@ def score_file(
         "bad_file": str(beside.bad) if known["bad"] else None,
         "scored_now": now,
         "seconds": round(seconds, 3),
-        "rows_per_second": round(now / seconds, 1),
+        "rows_per_second": round(now / scoring, 1) if scoring else None,
         "peak_megabytes": round(peak_bytes(os.getpid()) / 1e6, 1),
     }
 
