@@ -94,7 +94,8 @@ def _cluster(workers: int | None, address: str | None) -> Iterator[int]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise StanceError(f"the Ray cluster cannot be reached: {error}", hint="See --ray-address.") from error
     try:
-        yield sum(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        yield int(resources.get("CPU", 1))
     finally:
         ray.shutdown()
 
