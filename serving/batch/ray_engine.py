@@ -127,7 +127,10 @@ def _run(job: Job, chunks: Sequence[Chunk], workers: int, threads: int, progress
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong at the bottom, in a line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().splitlines()[-1]
+    """What went wrong, in a line: the last of the first account that says anything, as tracebacks have it."""
+    following: BaseException | None = error
+    while following is not None:
+        if lines := str(following).strip().splitlines():
+            return lines[-1].strip()
+        following = following.__cause__
+    return repr(error)
