@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from training.embedding_cache import EmbeddingCache
 from training.encoder_packages import TOKENIZER, EncoderPackage
 from training.low_rank import merged
 from training.outcomes import Progress
+
+THREADS_VARIABLE = "STANCE_THREADS"
+"""Environment variable: cores that one process computes embeddings on; all of them where it is not set."""
 
 MEAN, FIRST = "mean", "first"
 """Outputs of the last layer, as it is: the mean over tokens, and the first token."""
@@ -123,6 +127,7 @@ class SentenceEncoder:
         weights = self.weights()
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = int(os.environ.get(THREADS_VARIABLE, "0"))
         names = sorted(weights.keys() - _UNUSED)
         options.add_external_initializers(names, [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in names])
         return ort.InferenceSession(self.package.graph.read_bytes(), options, providers=["CPUExecutionProvider"])

@@ -51,7 +51,7 @@ class Server:
         processes += processes[0].children(recursive=True)
         sizes = {process.pid: process.memory_info().rss for process in processes if process.is_running()}
         worker = max(sizes, key=lambda pid: sizes[pid])
-        return sizes[worker] / 1e6, max(sizes[worker], _peak(worker)) / 1e6
+        return sizes[worker] / 1e6, max(sizes[worker], peak_bytes(worker)) / 1e6
 
 
 @contextlib.contextmanager
@@ -129,7 +129,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             left.kill()
 
 
-def _peak(pid: int) -> int:
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has held; 0 where the system does not say."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

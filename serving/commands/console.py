@@ -5,14 +5,23 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError
@@ -59,10 +68,25 @@ out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+class _Rate(ProgressColumn):
+    def __init__(self, units: Mapping[str, str]) -> None:
+        super().__init__()
+        self._units = units
+
+    def render(self, task: Task) -> Text:
+        unit = self._units.get(task.description)
+        return Text(f"{task.speed:,.0f} {unit}/s" if unit and task.speed else "")
+
+
 @contextmanager
-def progress() -> Iterator[Report]:
-    """A bar on standard error, where that is a terminal."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+def progress(units: Mapping[str, str] | None = None) -> Iterator[Report]:
+    """A bar on standard error, where that is a terminal.
+
+    Args:
+        units: what is done → what is counted of it, where its rate is to be shown.
+    """
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns += [_Rate(units or {}), TimeRemainingColumn()]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
