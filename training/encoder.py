@@ -13,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 
 from training.embedding_cache import EmbeddingCache
 from training.encoder_packages import TOKENIZER, EncoderPackage
+from training.length_batches import cut_by_length
 from training.low_rank import merged
 from training.outcomes import Progress
 
@@ -88,7 +89,7 @@ class SentenceEncoder:
         StanceError: the encoder is not installed, or a file of it has another hash.
     """
 
-    batch_tokens = 2048
+    batch_tokens = 1024
     """Padded tokens a batch holds: bounds memory, and long texts go in small batches."""
 
     def __init__(
@@ -112,6 +113,8 @@ class SentenceEncoder:
         weights = self.weights()
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait by spinning take the processor from whatever else runs: the service's own clients, say.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         names = sorted(weights.keys() - _UNUSED)
         options.add_external_initializers(names, [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in names])
         return ort.InferenceSession(self.package.graph.read_bytes(), options, providers=["CPUExecutionProvider"])
@@ -173,14 +176,10 @@ class SentenceEncoder:
     def batches(self, encodings: Sequence[Encoding]) -> Iterator[Batch]:
         """All of the texts, shortest first: those of a batch have about the same length, so little is padding."""
         order = sorted(range(len(encodings)), key=lambda i: (len(encodings[i].ids), i))
-        rows: list[int] = []
-        for i in order:
-            if rows and (len(rows) + 1) * len(encodings[i].ids) > self.batch_tokens:
-                yield self._batch(rows, encodings)
-                rows = []
-            rows.append(i)
-        if rows:
-            yield self._batch(rows, encodings)
+        first = 0
+        for end in cut_by_length([len(encodings[i].ids) for i in order], self.batch_tokens):
+            yield self._batch(order[first:end], encodings)
+            first = end
 
     def _batch(self, rows: list[int], encodings: Sequence[Encoding]) -> Batch:
         return Batch(rows, *padded([encodings[i].ids for i in rows], self.package.padding))
