@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,6 +85,9 @@ class SentenceEncoder:
         cache: where embeddings are kept by text hash; None computes each anew.
         adapters: low-rank changes of its weights, see `training.low_rank`.
 
+    Attributes:
+        watch: told of each batch that was embedded, if set.
+
     Raises:
         StanceError: the encoder is not installed, or a file of it has another hash.
     """
@@ -103,6 +106,7 @@ class SentenceEncoder:
         self._outputs = list(outputs)
         self._cache = cache
         self._adapters = adapters or {}
+        self.watch: Callable[[Batch], None] | None = None
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Tensors of the checkpoint with their trained changes, by name."""
@@ -168,6 +172,8 @@ class SentenceEncoder:
         done = 0
         for batch in self.batches(encodings):
             result[batch.rows] = self.forward(batch)
+            if self.watch:
+                self.watch(batch)
             done += len(batch.rows)
             if progress:
                 progress("embedding", done, len(encodings))
