@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -103,7 +104,7 @@ class SentenceEncoder:
         adapters: Mapping[str, NDArray[np.floating]] | None = None,
     ) -> None:
         self.package = package
-        self._outputs = list(outputs)
+        self.outputs = list(outputs)
         self._cache = cache
         self._adapters = adapters or {}
         self.watch: Callable[[Batch], None] | None = None
@@ -114,8 +115,18 @@ class SentenceEncoder:
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        weights = self.weights()
+        return self._open(ort.SessionOptions())
+
+    def write_onnx(self, path: Path) -> Path:
+        """Write the graph with its weights, their changes added, for other runtimes; its place."""
         options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(path)
+        self._open(options)
+        return path
+
+    def _open(self, options: ort.SessionOptions) -> ort.InferenceSession:
+        weights = self.weights()
         options.log_severity_level = 3
         # Threads that wait by spinning take the processor from whatever else runs: the service's own clients, say.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -124,16 +135,17 @@ class SentenceEncoder:
         return ort.InferenceSession(self.package.graph.read_bytes(), options, providers=["CPUExecutionProvider"])
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
+        """See `read_tokenizer`."""
         return read_tokenizer(self.package)
 
     def load(self) -> None:
         """Read and verify the weights now rather than at the first text."""
-        _ = self._session, self._tokenizer
+        _ = self._session, self.tokenizer
 
     def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off."""
-        encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
+        encodings: list[Encoding] = self.tokenizer.encode_batch(list(texts))
         return encodings
 
     def read(self, texts: Sequence[str], progress: Progress | None = None) -> Embedded:
@@ -165,7 +177,7 @@ class SentenceEncoder:
         return np.stack([known[text] for text in texts])
 
     def _empty(self, texts: int) -> NDArray[np.float32]:
-        return np.empty((texts, len(self._outputs) * self.package.dimensions), np.float32)
+        return np.empty((texts, len(self.outputs) * self.package.dimensions), np.float32)
 
     def _compute(self, encodings: Sequence[Encoding], progress: Progress | None = None) -> NDArray[np.float32]:
         result = self._empty(len(encodings))
@@ -192,7 +204,7 @@ class SentenceEncoder:
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Embeddings of one batch, in the order of its rows."""
-        given = self._session.run(self._outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
+        given = self._session.run(self.outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
         return np.concatenate(given, axis=1)
 
 

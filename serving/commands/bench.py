@@ -11,11 +11,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from labels.errors import StanceError
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 
+bench_app = typer.Typer()
+app.add_typer(bench_app, name="bench")
 
-@app.command()
+
+@bench_app.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     texts: Annotated[
         Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
     ] = None,
@@ -30,6 +35,8 @@ def bench(
     Without --texts or --corpus: the project's own authored sentences. A service is started on a free port of loopback
     and stopped again.
     """
+    if context.invoked_subcommand:
+        return
     from serving.bench.run import QUICK, Plan
     from serving.bench.run import bench as measure
     from serving.bench.texts import bench_texts
@@ -44,6 +51,77 @@ def bench(
         print_json(figures)
     else:
         _print(figures)
+
+
+@bench_app.command()
+def runtimes(
+    model: ModelFolder = None,
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
+    ] = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option("--labels", help="Label file: also the macro-F1 lost, on what is unseen.")
+    ] = None,
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="Folder that stand-off labels point into.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each runtime.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Measure the encoder on other runtimes beside the one that serves; those that are not installed are left out.
+
+    With --labels, also the points of macro-F1 that each loses against torch, on sentences of the training part that
+    the model was not trained on.
+    """
+    from dataclasses import asdict
+
+    from serving.bench.runtimes import REFERENCE, compare_runtimes
+    from serving.bench.texts import bench_texts
+    from training.model_folder import load_model
+
+    if texts and labels:
+        raise typer.BadParameter("give --texts or --labels")
+    trained = load_model(model)
+    encoder = trained.estimator.encoder()
+    if encoder is None:
+        raise StanceError("has no encoder, so there is nothing to measure", path=model)
+    if labels:
+        from serving.bench.runtime_quality import held_out_part, losses
+        from training.dataset import texts_of
+        from training.train import read_labelled
+
+        part = held_out_part(trained, read_labelled(labels, trained.taxonomy, corpus))
+        measured_on = texts_of(part)
+    else:
+        measured_on = bench_texts(texts, corpus)[:400]
+    with progress() as report:
+        found = compare_runtimes(encoder, measured_on, rounds, report)
+    figures = {name: dict(row) for name, row in found.figures.items()}
+    if labels and REFERENCE in found.vectors:
+        for name, loss in losses(trained, part, found.vectors, REFERENCE).items():
+            figures[name] |= asdict(loss)
+    if as_json:
+        print_json({"texts": len(measured_on), "runtimes": figures})
+    else:
+        _print_runtimes(len(measured_on), figures)
+
+
+def _print_runtimes(texts: int, figures: Mapping[str, Any]) -> None:
+    columns = ("sentences/s", "of what serves", "one text, p50 ms", "MB", "least cosine", "macro-F1 points lost")
+    table = _table(f"{texts} texts: median [lowest–highest] of the rounds", "", *columns)
+    for name, row in figures.items():
+        if "skipped" in row:
+            table.add_row(name, "skipped", row["skipped"])
+            continue
+        lost = row.get("lost")
+        table.add_row(
+            name,
+            _range(row["sentences_per_second"]),
+            _range(row["of_ours"]),
+            str(row["single_ms"]["p50"]),
+            str(row["megabytes"]),
+            str(row["cosine"]),
+            f"{lost['value']} [{lost['low']}–{lost['high']}]" if lost else "–",
+        )
+    out.print(table)
 
 
 _WAYS = {
