@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
 from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
+from serving.watching import queued
 
 SCORE_PATH = "/v1/score"
 
@@ -73,12 +75,14 @@ class Gate:
             # Also of a request with a wrong key, so that keys cannot be tried without end.
             self._limits.spend(scope)
         body = await _read(scope, receive)
-        if scope["path"] == SCORE_PATH and scope["method"] == "POST":
+        scored = scope["path"] == SCORE_PATH and scope["method"] == "POST"
+        if scored:
             scope[TEXTS][0] = len(check_score_request(body, self._target_ids()).texts)
             # Whatever the client called it, it is JSON; curl's -d says it was a form.
             others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
             scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-        await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
+        with queued() if scored else nullcontext():
+            await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
 
 
 def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -49,17 +50,20 @@ class LiveModel:
 
     Args:
         home: folder of the registry, see `training.home`.
+        watch: given each model before it answers.
 
     Raises:
         StanceError: the named model cannot be loaded, or the one that ships cannot where it comes to that.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, watch: Callable[[Model], None] | None = None) -> None:
         self._home = home
+        self._watch_model = watch or (lambda model: None)
         self._trouble = ""
         # Looked up before anything is loaded: a change meanwhile is one that is still to be followed.
         self._seen = self._champion()
         self.now = first_live(home)
+        self._watch_model(self.now.model)
         self._closed = threading.Event()
         if self.now.source != "named":
             threading.Thread(target=self._watch, name="champion", daemon=True).start()
@@ -93,6 +97,7 @@ class LiveModel:
             _logger.error("champion %s cannot be loaded, %s goes on answering: %s", champion.version, version, error)
         else:
             _logger.info("champion %s answers now, in place of %s", champion.version, self.now.model.version)
+            self._watch_model(model)
             self.now = Live(model, "champion")
 
     def _champion(self) -> Champion | None:

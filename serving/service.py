@@ -25,7 +25,7 @@ from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.usage import usage_here
 from serving.version import VERSION
-from serving.watching import METRICS_PATH, count_answers, metrics_answer
+from serving.watching import METRICS_PATH, count_answers, metrics_answer, turn_comes, watch_batches
 from training.answers import Answers
 from training.home import home_folder
 from training.model_folder import Model
@@ -84,7 +84,7 @@ class Stance:
 
     def __init__(self) -> None:
         set_up_log()
-        self.live = LiveModel(home_folder())
+        self.live = LiveModel(home_folder(), watch_batches)
         self.usage = usage_here()
 
     @property
@@ -109,6 +109,7 @@ class Stance:
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
     def score(self, texts: list[str], targets: list[str] | None = None) -> Response:
         """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
+        turn_comes()
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
         results = score_texts(model, texts, targets, count=self._count)

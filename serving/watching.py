@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from training.answers import Answers
+from training.encoder import Batch
 from training.model_folder import Model
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 METRICS_PATH = "/metrics"
 
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -38,6 +42,8 @@ class Metrics:
     requests: Counter
     seconds: Histogram
     waiting: Gauge
+    queue: Gauge
+    batches: Histogram
     texts: Counter
     labels: Counter
     abstentions: Counter
@@ -53,6 +59,8 @@ def metrics() -> Metrics:
         Counter("stance_requests", "Requests that were answered.", ["method", "route", "status"]),
         Histogram("stance_request_seconds", "From request to answer.", ["method", "route"], buckets=_SECONDS),
         Gauge("stance_requests_in_progress", "Requests not answered yet.", multiprocess_mode="livesum"),
+        Gauge("stance_queue", "Scoring requests that wait for their turn.", multiprocess_mode="livesum"),
+        Histogram("stance_batch_texts", "Texts that went through the encoder together.", buckets=_TEXTS),
         Counter("stance_texts", "Texts that were scored."),
         Counter("stance_labels", "Labels that were given, abstentions included.", ["target", "label"]),
         Counter("stance_abstentions", "Labels that were not sure enough.", ["target"]),
@@ -69,6 +77,40 @@ def count_answers(model: Model, texts: Sequence[str], given: Answers) -> None:
             figures.labels.labels(target.id, target.outcomes[outcome]).inc(count)
         figures.abstentions.labels(target.id).inc(int(given.abstained[:, t].sum()))
         figures.confidence.labels(target.id).inc(float(given.confidences[:, t].sum()))
+
+
+def watch_batches(model: Model) -> None:
+    """Count what goes through the model's encoder together from now on; nothing where it has none."""
+    encoder = model.estimator.encoder()
+    if encoder:
+        encoder.watch = _count_batch
+
+
+def _count_batch(batch: Batch) -> None:
+    metrics().batches.observe(len(batch.rows))
+
+
+_PLACE: ContextVar[list[None]] = ContextVar("place in the queue")
+"""Of this request: one entry while it waits."""
+
+
+@contextmanager
+def queued() -> Iterator[None]:
+    """Around a scoring request: it waits until `turn_comes`, or until it ends without that."""
+    _PLACE.set([None])
+    metrics().queue.inc()
+    try:
+        yield
+    finally:
+        turn_comes()
+
+
+def turn_comes() -> None:
+    """The request of this context waits no more; said twice, it counts once."""
+    # In whichever thread comes first: taking an entry out of a list cannot be interrupted.
+    with suppress(LookupError):
+        _PLACE.get().pop()
+        metrics().queue.dec()
 
 
 async def metrics_answer(request: Request) -> Response:

@@ -237,3 +237,25 @@ def test_what_is_timed_within_a_step_counts_there_only() -> None:
         thread.join()
     assert stages.seconds == {"a": 1, "b": 20}
     assert (Work.outer, Work.inner) == kept
+
+
+def test_runtimes_that_are_not_installed_are_left_out_with_a_word(feed: Path, tmp_path: Path) -> None:
+    for name in ("openvino", "ctranslate2", "torch"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name}', name='{name}')\n")
+    arguments = ["bench", "runtimes", "--texts", feed, "--rounds", "1", "--json"]
+    done = run_stance(*arguments, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["runtimes"]
+    assert rows["OpenVINO float32"] == {"skipped": "openvino is not installed"}
+    assert "skipped" in rows["torch float32"]
+    ours = rows["ONNX Runtime float32"]
+    assert ours["cosine"] == pytest.approx(1)
+    assert ours["of_ours"]["median"] == 1
+    assert ours["sentences_per_second"]["low"] > 0
+
+
+def test_a_model_that_has_seen_all_cannot_say_what_a_runtime_loses(tmp_path: Path) -> None:
+    labels = PROJECT / "labels" / "data" / "authored.jsonl"
+    done = run_stance("bench", "runtimes", "--labels", labels)
+    assert done.returncode == 1
+    assert "trained on every training sentence" in done.stderr

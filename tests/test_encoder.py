@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import shutil
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from tests.conftest import run_stance
 from training.embedding_cache import EmbeddingCache
 from training.encoder import FIRST, MEAN, SentenceEncoder, layer_output
 from training.encoder_packages import MINILM, MPNET, WEIGHTS, EncoderPackage
+from training.length_batches import RUN_TOKENS, cut_by_length
 
 TEXTS = [
     "Talks will resume in May.",
@@ -84,9 +85,23 @@ def test_texts_share_batches_by_their_length(encoder: SentenceEncoder, lengths: 
         assert batch.ids.size <= encoder.batch_tokens
         for row, ids, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
             assert ids[mask == 1].tolist() == encodings[row].ids
-    # None is closed while the next text would still have gone in.
-    for batch, following in pairwise(batches):
-        assert (len(batch.rows) + 1) * int(following.mask[0].sum()) > encoder.batch_tokens
+
+
+@given(st.lists(st.integers(1, 40), max_size=9), st.integers(1, 120))
+def test_no_other_cut_costs_less(lengths: list[int], most: int) -> None:
+    lengths.sort()
+
+    def cost(ends: tuple[int, ...]) -> float:
+        total = 0.0
+        for first, end in zip((0, *ends), ends, strict=False):
+            size = (end - first) * lengths[end - 1]
+            total += RUN_TOKENS + size if end - first == 1 or size <= most else np.inf
+        return total
+
+    inner = range(1, len(lengths))
+    every = [(*cut, len(lengths)) for count in range(len(lengths)) for cut in combinations(inner, count)]
+    given_ = tuple(cut_by_length(lengths, most))
+    assert cost(given_) == min(map(cost, every), default=0)
 
 
 @settings(max_examples=10, deadline=None)

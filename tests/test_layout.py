@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,3 +79,18 @@ def test_an_installed_package_has_the_files_that_the_code_reads() -> None:
                 continue
             inside = path.relative_to(PROJECT / room)
             assert any(inside.match(pattern) for pattern in given[room]), path
+
+
+def test_what_serves_loads_nothing_that_only_training_needs() -> None:
+    """Each of these takes seconds of the start, and tens of megabytes in every worker."""
+    code = "import sys, serving.service, serving.live_model as l; l.first_live(l.Path('.')); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {"sklearn", "scipy", "pandas", "joblib", "torch", "transformers", "datasets", "matplotlib"}
+    assert not heavy & set(done.stdout.split())

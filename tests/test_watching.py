@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ from starlette.testclient import TestClient
 from labels.taxonomy import load_taxonomy
 from serving.live_model import LiveModel
 from serving.request_log import JsonLines
+from serving.watching import metrics, queued, turn_comes
 from tests.conftest import PROJECT
 from tests.test_serve_process import free_port, serving
 
@@ -79,6 +83,31 @@ def test_requests_are_counted_by_the_template_of_their_route(seen: Seen) -> None
     assert _sum(seen.figures, "stance_request_seconds_count", route="/v1/score") == 5
     assert _sum(seen.figures, "stance_request_seconds_sum", route="/v1/score") > 0
     assert _sum(seen.figures, "stance_requests_in_progress") == 1
+
+
+def test_batches_are_counted_and_nobody_is_left_in_the_queue(seen: Seen) -> None:
+    assert _sum(seen.figures, "stance_batch_texts_count") == 1
+    assert _sum(seen.figures, "stance_batch_texts_sum") == 2
+    assert _sum(seen.figures, "stance_queue") == 0
+
+
+def test_a_request_waits_until_its_turn_comes_or_it_ends() -> None:
+    def waiting() -> float:
+        (family,) = metrics().queue.collect()
+        return sum(sample.value for sample in family.samples)
+
+    before = waiting()
+    with queued():
+        assert waiting() == before + 1
+        # As BentoML does: in a thread, with a copy of the request's context.
+        thread = threading.Thread(target=copy_context().run, args=(turn_comes,))
+        thread.start()
+        thread.join()
+        assert waiting() == before
+    assert waiting() == before
+    with contextlib.suppress(TimeoutError), queued():
+        raise TimeoutError
+    assert waiting() == before
 
 
 def test_answers_are_counted_by_target(seen: Seen) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from sklearn.isotonic import IsotonicRegression
 
 from labels.taxonomy import Target
 from training.held_out import Fold
@@ -170,6 +168,8 @@ def fit_temperature_and_bias(given: Given, gold: Gold) -> Scaling:
 
 
 def _fit_scaling(given: Given, gold: Gold, *, with_bias: bool) -> Scaling:
+    from scipy.optimize import minimize  # what serves needs none of it
+
     # Where a fold had no example of an outcome it says 0 of it, which no scaling mends.
     kept = given[np.arange(len(gold)), gold] > 0
     given, gold = given[kept], gold[kept]
@@ -198,6 +198,8 @@ def _fit_scaling(given: Given, gold: Gold, *, with_bias: bool) -> Scaling:
 
 def fit_isotonic(given: Given, gold: Gold) -> Isotonic:
     """A curve for each outcome; none touches 0 or 1, as if one sentence more had been seen on either side."""
+    from sklearn.isotonic import IsotonicRegression  # what serves needs none of it
+
     least = 1 / (len(gold) + 2)
     knots = []
     for k, column in enumerate(given.T):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -15,6 +16,7 @@ from tokenizers import Encoding, Tokenizer
 
 from training.embedding_cache import EmbeddingCache
 from training.encoder_packages import TOKENIZER, EncoderPackage
+from training.length_batches import cut_by_length
 from training.low_rank import merged
 from training.outcomes import Progress
 
@@ -89,11 +91,14 @@ class SentenceEncoder:
         cache: where embeddings are kept by text hash; None computes each anew.
         adapters: low-rank changes of its weights, see `training.low_rank`.
 
+    Attributes:
+        watch: told of each batch that was embedded, if set.
+
     Raises:
         StanceError: the encoder is not installed, or a file of it has another hash.
     """
 
-    batch_tokens = 2048
+    batch_tokens = 1024
     """Padded tokens a batch holds: bounds memory, and long texts go in small batches."""
 
     def __init__(
@@ -104,9 +109,10 @@ class SentenceEncoder:
         adapters: Mapping[str, NDArray[np.floating]] | None = None,
     ) -> None:
         self.package = package
-        self._outputs = list(outputs)
+        self.outputs = list(outputs)
         self._cache = cache
         self._adapters = adapters or {}
+        self.watch: Callable[[Batch], None] | None = None
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Tensors of the checkpoint with their trained changes, by name."""
@@ -115,34 +121,44 @@ class SentenceEncoder:
     @cached_property
     def _session(self) -> ort.InferenceSession:
         if self._adapters:
-            return self._new_session()
+            return self._open(ort.SessionOptions())
         # As published it is the same for all models that use it so, and takes its second and its memory once.
         carried_by = self.package.modules
         session = _PUBLISHED.get(carried_by)
         if session is None:
-            session = _PUBLISHED[carried_by] = self._new_session()
+            session = _PUBLISHED[carried_by] = self._open(ort.SessionOptions())
         return session
 
-    def _new_session(self) -> ort.InferenceSession:
-        weights = self.weights()
+    def write_onnx(self, path: Path) -> Path:
+        """Write the graph with its weights, their changes added, for other runtimes; its place."""
         options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(path)
+        self._open(options)
+        return path
+
+    def _open(self, options: ort.SessionOptions) -> ort.InferenceSession:
+        weights = self.weights()
         options.log_severity_level = 3
         options.intra_op_num_threads = int(os.environ.get(THREADS_VARIABLE, "0"))
+        # Threads that wait by spinning take the processor from whatever else runs: the service's own clients, say.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         names = sorted(weights.keys() - _UNUSED)
         options.add_external_initializers(names, [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in names])
         return ort.InferenceSession(self.package.graph.read_bytes(), options, providers=["CPUExecutionProvider"])
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
+        """See `read_tokenizer`."""
         return read_tokenizer(self.package)
 
     def load(self) -> None:
         """Read and verify the weights now rather than at the first text."""
-        _ = self._session, self._tokenizer
+        _ = self._session, self.tokenizer
 
     def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off."""
-        encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
+        encodings: list[Encoding] = self.tokenizer.encode_batch(list(texts))
         return encodings
 
     def read(self, texts: Sequence[str], progress: Progress | None = None) -> Embedded:
@@ -174,13 +190,15 @@ class SentenceEncoder:
         return np.stack([known[text] for text in texts])
 
     def _empty(self, texts: int) -> NDArray[np.float32]:
-        return np.empty((texts, len(self._outputs) * self.package.dimensions), np.float32)
+        return np.empty((texts, len(self.outputs) * self.package.dimensions), np.float32)
 
     def _compute(self, encodings: Sequence[Encoding], progress: Progress | None = None) -> NDArray[np.float32]:
         result = self._empty(len(encodings))
         done = 0
         for batch in self.batches(encodings):
             result[batch.rows] = self.forward(batch)
+            if self.watch:
+                self.watch(batch)
             done += len(batch.rows)
             if progress:
                 progress("embedding", done, len(encodings))
@@ -189,21 +207,17 @@ class SentenceEncoder:
     def batches(self, encodings: Sequence[Encoding]) -> Iterator[Batch]:
         """All of the texts, shortest first: those of a batch have about the same length, so little is padding."""
         order = sorted(range(len(encodings)), key=lambda i: (len(encodings[i].ids), i))
-        rows: list[int] = []
-        for i in order:
-            if rows and (len(rows) + 1) * len(encodings[i].ids) > self.batch_tokens:
-                yield self._batch(rows, encodings)
-                rows = []
-            rows.append(i)
-        if rows:
-            yield self._batch(rows, encodings)
+        first = 0
+        for end in cut_by_length([len(encodings[i].ids) for i in order], self.batch_tokens):
+            yield self._batch(order[first:end], encodings)
+            first = end
 
     def _batch(self, rows: list[int], encodings: Sequence[Encoding]) -> Batch:
         return Batch(rows, *padded([encodings[i].ids for i in rows], self.package.padding))
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Embeddings of one batch, in the order of its rows."""
-        given = self._session.run(self._outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
+        given = self._session.run(self.outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
         return np.concatenate(given, axis=1)
 
 

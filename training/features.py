@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from labels.errors import StanceError
 from training.embedding_cache import EmbeddingCache
 from training.encoder import SentenceEncoder, layer_output
 from training.encoder_packages import WEIGHTS, encoder_named
 from training.outcomes import Progress
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 
 class Featurizer(Protocol):
@@ -44,6 +46,9 @@ class TfidfFeatures:
 
     @staticmethod
     def _new_vectorizer(vocabulary: Sequence[str] | None = None) -> TfidfVectorizer:
+        # Only where words are counted: it takes a hundred megabytes, and seconds.
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         return TfidfVectorizer(
             ngram_range=(1, 2),
             min_df=2 if vocabulary is None else 1,

@@ -135,9 +135,12 @@ class FineTunedClassifier:
         return self._adapted.adapters
 
     def predict(self, texts: Sequence[str], progress: Progress | None = None) -> Prediction:
-        encoder, heads = self._trained()
-        embedded = encoder.read(texts, progress)
-        return Prediction(heads.predict_proba(embedded.vectors), embedded.truncated)
+        embedded = self._trained()[0].read(texts, progress)
+        return Prediction(self.judge(embedded.vectors), embedded.truncated)
+
+    def judge(self, vectors: NDArray[np.float32]) -> Probabilities:
+        """Probabilities, not calibrated, of texts that the encoder has read: shape (texts, 2 × dimensions)."""
+        return self._trained()[1].predict_proba(vectors)
 
     def held_out_proba(self) -> Probabilities | None:
         return self._held_out

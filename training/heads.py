@@ -8,10 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from labels.errors import StanceError
 from labels.taxonomy import Target, Taxonomy
@@ -79,6 +76,9 @@ def fit_heads(
     Raises:
         StanceError: no sentence was read for a target.
     """
+    from joblib import Parallel, cpu_count, delayed  # what serves needs none of it
+    from threadpoolctl import threadpool_limits
+
     weights = np.zeros((len(taxonomy), taxonomy.width, features.shape[1]), np.float32)
     bias = np.full((len(taxonomy), taxonomy.width), -np.inf, np.float32)
     for t, target in enumerate(taxonomy):
@@ -105,6 +105,8 @@ def _fit_head(
     bias: NDArray[np.float32],
 ) -> None:
     """Write one target's weights, shape (width, features), and bias, shape (width,), in place."""
+    from sklearn.linear_model import LogisticRegression
+
     read = column != NOT_READ
     gold = column[read]
     present, counts = np.unique(gold, return_counts=True)
@@ -151,6 +153,9 @@ def choose_heads(
         the choices, and for every sentence the probabilities given by heads that did not see its group.
         NaN for sentences that no fold holds out.
     """
+    from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
+
     held_out = np.full((len(outcomes), len(taxonomy), taxonomy.width), np.nan)
     if not folds:
         return tuple(grid[0] for grid in grids), held_out

@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
 
 from training.outcomes import Outcomes, Probabilities
 
@@ -75,6 +74,8 @@ def folds_of(units: Sequence[str], eligible: NDArray[np.bool_], folds: int, seed
     Returns:
         the folds; none where the eligible rows are of fewer than two groups.
     """
+    from sklearn.model_selection import GroupKFold  # what serves needs none of it
+
     rows = np.flatnonzero(eligible)
     groups = [units[i] for i in rows.tolist()]
     distinct = len(set(groups))

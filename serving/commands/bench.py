@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from labels.errors import needs_package
+from labels.errors import StanceError, needs_package
 from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
 
 bench_app = typer.Typer(invoke_without_command=True)
@@ -91,6 +91,77 @@ def bench_of_feeds(
     for shown in (table, "", _aims(figures)):
         out.print(shown)
     _note_load(figures["machine"])
+
+
+@bench_app.command()
+def runtimes(
+    model: ModelFolder = None,
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
+    ] = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option("--labels", help="Label file: also the macro-F1 lost, on what is unseen.")
+    ] = None,
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="Folder that stand-off labels point into.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each runtime.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Measure the encoder on other runtimes beside the one that serves; those that are not installed are left out.
+
+    With --labels, also the points of macro-F1 that each loses against torch, on sentences of the training part that
+    the model was not trained on.
+    """
+    from dataclasses import asdict
+
+    from serving.bench.runtimes import REFERENCE, compare_runtimes
+    from serving.bench.texts import bench_texts
+    from training.model_folder import load_model
+
+    if texts and labels:
+        raise typer.BadParameter("give --texts or --labels")
+    trained = load_model(model)
+    encoder = trained.estimator.encoder()
+    if encoder is None:
+        raise StanceError("has no encoder, so there is nothing to measure", path=model)
+    if labels:
+        from serving.bench.runtime_quality import held_out_part, losses
+        from training.dataset import texts_of
+        from training.train import read_labelled
+
+        part = held_out_part(trained, read_labelled(labels, trained.taxonomy, corpus))
+        measured_on = texts_of(part)
+    else:
+        measured_on = bench_texts(texts, corpus)[:400]
+    with progress() as report:
+        found = compare_runtimes(encoder, measured_on, rounds, report)
+    figures = {name: dict(row) for name, row in found.figures.items()}
+    if labels and REFERENCE in found.vectors:
+        for name, loss in losses(trained, part, found.vectors, REFERENCE).items():
+            figures[name] |= asdict(loss)
+    if as_json:
+        print_json({"texts": len(measured_on), "runtimes": figures})
+    else:
+        _print_runtimes(len(measured_on), figures)
+
+
+def _print_runtimes(texts: int, figures: Mapping[str, Any]) -> None:
+    columns = ("sentences/s", "of what serves", "one text, p50 ms", "MB", "least cosine", "macro-F1 points lost")
+    table = _table(f"{texts} texts: median [lowest–highest] of the rounds", "", *columns)
+    for name, row in figures.items():
+        if "skipped" in row:
+            table.add_row(name, "skipped", row["skipped"])
+            continue
+        lost = row.get("lost")
+        table.add_row(
+            name,
+            _range(row["sentences_per_second"]),
+            _range(row["of_ours"]),
+            str(row["single_ms"]["p50"]),
+            str(row["megabytes"]),
+            str(row["cosine"]),
+            f"{lost['value']} [{lost['low']}–{lost['high']}]" if lost else "–",
+        )
+    out.print(table)
 
 
 _WAYS = {
