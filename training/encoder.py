@@ -107,6 +107,10 @@ class SentenceEncoder:
         """Tensors of the checkpoint with their trained changes, by name."""
         return merged(self.package.weights(), self._adapters)
 
+    def token_vectors(self) -> NDArray[np.float32]:
+        """The vector that each token begins with; shape (vocabulary, dimensions)."""
+        return self.package.weights()[_TOKEN_VECTORS]
+
     @cached_property
     def _session(self) -> ort.InferenceSession:
         weights = self.weights()
@@ -190,6 +194,8 @@ class SentenceEncoder:
         given = self._session.run(self._outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
         return np.concatenate(given, axis=1)
 
+
+_TOKEN_VECTORS = "embeddings.word_embeddings.weight"
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
 """Tensors of the checkpoints that no output needs."""

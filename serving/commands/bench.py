@@ -50,6 +50,7 @@ _WAYS = {
     "raw": "encoder alone, tokenised before",
     "raw_with_tokenising": "encoder and tokenising",
     "in_process": "scoring in process",
+    "fast_path": "scoring in process, with the fast path",
     "http_64": "HTTP, 64 texts a request",
     "transformers": "transformers pipeline (torch)",
     "http_1_client": "HTTP, 1 client",
@@ -97,6 +98,8 @@ def _throughput(figures: Mapping[str, Any]) -> Table:
             table.add_row(_WAYS[name], "skipped", row["skipped"])
         else:
             table.add_row(_WAYS[name], _range(row["sentences_per_second"]), _range(row["of_raw"]))
+    if fast := figures["throughput"].get("fast_path"):
+        table.add_row(f"  which answered {fast['share']:.0%}; times in process", "", _range(fast["times_in_process"]))
     ceiling = figures["ceiling"]
     table.add_row("its multiplications alone, float32", _range(ceiling["sentences_per_second"]), "")
     table.add_row("encoder alone, of those", "", _range(ceiling["raw_of_ceiling"]))
