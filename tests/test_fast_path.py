@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labels.errors import StanceError
 from labels.taxonomy import load_taxonomy
 from serving.scoring import score_texts
 from tests.conftest import run_stance, write_lines
@@ -19,6 +20,7 @@ from training.answers import Answers
 from training.fast_path import Gate
 from training.model_folder import load_model
 from training.static_student import StaticStudent, in_whole_numbers
+from training.train import read_labelled
 
 TARGETS = """\
 targets:
@@ -105,10 +107,9 @@ def test_it_changes_nothing_of_the_model(town: Path) -> None:
 def test_the_answer_says_what_answered(town: Path, tmp_path: Path) -> None:
     long = "Whether the canteen repaired the fence is waste, the bus said. " * 40
     rows = write_lines(tmp_path / "in.jsonl", [{"text": text} for text in [long, *_texts()[::5]]])
-    arguments = ["score", "--model", town / "fast", "--file", rows, "--json"]
-    plain, fast = (
-        [json.loads(line) for line in run_stance(*arguments, *more).stdout.splitlines()] for more in ([], ["--fast"])
-    )
+    done = run_stance("score", "--model", town / "fast", "--file", rows, "--json", "--fast")
+    fast = [json.loads(line) for line in done.stdout.splitlines()]
+    plain = score_texts(load_model(town / "fast"), [long, *_texts()[::5]])
     paths = [answer.pop("path") for answer in fast]
     assert set(paths) == {"fast", "encoder"}
     assert not any("path" in answer for answer in plain)
@@ -132,7 +133,7 @@ def test_the_gate_opened_no_further_than_held_out_sentences_allow(town: Path) ->
 
 def test_what_is_long_or_strange_goes_to_the_encoder_or_is_answered_at_all(town: Path) -> None:
     model = load_model(town / "fast")
-    texts = ["word " * 600, "x", "Ωμέγα 🕊", "ب" * 3000, "."]
+    texts = ["word " * 600, "x", "Ωμέγα 🕊", "ب " * 3000, "."]
     answers = score_texts(model, texts, fast=True)
     assert [answer["path"] for answer in answers if answer["truncated"]] == ["encoder"] * 2
     assert answers[0]["truncated"]
@@ -156,9 +157,8 @@ def test_another_models_fast_path_is_never_used(town: Path, tmp_path: Path) -> N
         shutil.copyfile(town / "fast" / name, tmp_path / "decided" / name)
         about["files"][name] = theirs["files"][name]
     (tmp_path / "decided" / "model.json").write_text(json.dumps(about))
-    done = run_stance("score", "--model", tmp_path / "decided", "The bus was late.")
-    assert done.returncode == 1
-    assert f"is the fast path of {theirs['version']}" in done.stderr
+    with pytest.raises(StanceError, match=f"is the fast path of {theirs['version']}"):
+        load_model(tmp_path / "decided")
 
 
 @pytest.mark.parametrize("name", ["fast_path.json", "fast_path.safetensors"])
@@ -167,9 +167,8 @@ def test_a_changed_file_is_refused(name: str, town: Path, tmp_path: Path) -> Non
     content = bytearray((tmp_path / "model" / name).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "model" / name).write_bytes(content)
-    done = run_stance("score", "--model", tmp_path / "model", "The bus was late.")
-    assert done.returncode == 1
-    assert f"{name}: was changed" in done.stderr
+    with pytest.raises(StanceError, match=f"{name}: was changed"):
+        load_model(tmp_path / "model")
 
 
 def test_other_labels_than_those_of_the_model_are_refused(town: Path, tmp_path: Path) -> None:
@@ -181,12 +180,14 @@ def test_other_labels_than_those_of_the_model_are_refused(town: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_without_an_encoder_gets_none(meals: Path, meals_model: Path, tmp_path: Path) -> None:
+def test_a_model_without_an_encoder_gets_none(meals: Path, meals_model: Path) -> None:
     pytest.importorskip("torch")
-    arguments = ["--labels", meals / "labels.jsonl", "--model", meals_model, "--out", tmp_path / "out"]
-    done = run_stance("fast-path", "train", *arguments)
-    assert done.returncode == 1
-    assert "has no encoder" in done.stderr
+    from training.fast_path_training import train_fast_path
+
+    model = load_model(meals_model)
+    data = read_labelled([meals / "labels.jsonl"], model.taxonomy, None)
+    with pytest.raises(StanceError, match="has no encoder"):
+        train_fast_path(model, data.part("train"), {})
 
 
 def test_figures_are_of_the_test_part(town: Path) -> None:

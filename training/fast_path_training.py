@@ -56,7 +56,8 @@ def train_fast_path(
     One student learns without the groups that the model held out when it was trained. What it says of them is
     calibrated and decided as the model's own answers are, and put in the place of the model's own held-out answers,
     the cheapest first (`Gate.costs`): the gate opens as long as the macro-F1 that is lost stays below MOST_LOST, with
-    90% confidence. The student that is kept learns from all sentences, with those rules and that gate.
+    90% confidence. The student that is kept learns from all sentences, with those rules and that gate. What the teacher
+    says of the other groups may owe a little to the held-out labels, which it was trained on in the end.
 
     Args:
         model: the teacher.
