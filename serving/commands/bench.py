@@ -98,8 +98,8 @@ def _throughput(figures: Mapping[str, Any]) -> Table:
             table.add_row(_WAYS[name], "skipped", row["skipped"])
         else:
             table.add_row(_WAYS[name], _range(row["sentences_per_second"]), _range(row["of_raw"]))
-    if fast := figures["throughput"].get("fast_path"):
-        table.add_row(f"  which answered {fast['share']:.0%}; times in process", "", _range(fast["times_in_process"]))
+        if "share" in row:
+            table.add_row(f"  which answers {row['share']:.0%}; times in process", "", _range(row["times_in_process"]))
     ceiling = figures["ceiling"]
     table.add_row("its multiplications alone, float32", _range(ceiling["sentences_per_second"]), "")
     table.add_row("encoder alone, of those", "", _range(ceiling["raw_of_ceiling"]))
