@@ -23,6 +23,8 @@ def score_texts(
     targets: Sequence[str] | None = None,
     progress: Progress | None = None,
     count: Callable[[Model, Sequence[str], Answers], None] | None = None,
+    *,
+    fast: bool = False,
 ) -> list[dict[str, Any]]:
     """The answer for each text, in their order.
 
@@ -32,19 +34,22 @@ def score_texts(
         targets: ids to answer for, in that order; all of the taxonomy where None.
         progress: told how far it is.
         count: told what the model answers, for all targets, before it is put in words.
+        fast: what is clear is answered by the model's fast path (docs/speed.md).
 
     Returns:
         for each text `targets` (id → label, abstained, score, probabilities) and `truncated` (longer than is read).
         `label` follows the model's decision rule, `abstained` says that it is not sure enough, and `score` =
-        p(conciliatory pole) − p(other pole), in [−1, 1], of calibrated probabilities.
+        p(conciliatory pole) − p(other pole), in [−1, 1], of calibrated probabilities. Where `fast`, also `path`: what
+        answered, "fast" or "encoder".
 
     Raises:
         KeyError: a target that the model does not have.
+        StanceError: `fast`, and the model has no fast path.
     """
     taxonomy = model.taxonomy
     columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
-    predicted = model.estimator.predict(texts, progress)
-    given = model.rules.answers(predicted.probabilities, taxonomy)
+    read = model.read_fast(texts, progress) if fast else model.read(texts, progress)
+    given = read.answers
     if count:
         count(model, texts, given)
     return [
@@ -55,9 +60,10 @@ def score_texts(
                 )
                 for t, target in columns
             },
-            "truncated": bool(truncated),
+            "truncated": bool(read.truncated[n]),
+            **({"path": "fast" if read.fast[n] else "encoder"} if fast else {}),
         }
-        for n, truncated in enumerate(predicted.truncated)
+        for n in range(len(texts))
     ]
 
 

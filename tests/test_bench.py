@@ -60,7 +60,9 @@ def test_every_way_is_measured_on_the_same_texts(figures: dict[str, Any]) -> Non
     assert figures["model"] == load_model().version
     assert figures["texts"]["number"] == len(TEXTS)
     throughput = figures["throughput"]
-    assert set(throughput) == {"raw", "raw_with_tokenising", "in_process", "http_64", "transformers"}
+    assert set(throughput) == {"raw", "raw_with_tokenising", "in_process", "fast_path", "http_64", "transformers"}
+    assert throughput["fast_path"]["times_in_process"]["low"] > 0
+    assert 0 <= throughput["fast_path"]["share"] <= 1
     assert throughput["raw"]["of_raw"] == {"median": 1, "low": 1, "high": 1}
     assert "skipped" in throughput["transformers"]
     for name in ("raw", "raw_with_tokenising", "in_process", "http_64"):

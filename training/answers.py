@@ -35,6 +35,10 @@ class Answers:
     confidences: NDArray[np.float64]
     abstained: NDArray[np.bool_]
 
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All four, a row a text."""
+        return self.probabilities, self.outcomes, self.confidences, self.abstained
+
 
 @dataclass(frozen=True)
 class Rule:

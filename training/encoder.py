@@ -118,6 +118,10 @@ class SentenceEncoder:
         """Tensors of the checkpoint with their trained changes, by name."""
         return merged(self.package.weights(), self._adapters)
 
+    def token_vectors(self) -> NDArray[np.float32]:
+        """The vector that each token begins with; shape (vocabulary, dimensions)."""
+        return self.package.weights()[_TOKEN_VECTORS]
+
     @cached_property
     def _session(self) -> ort.InferenceSession:
         if self._adapters:
@@ -223,6 +227,8 @@ class SentenceEncoder:
 
 _PUBLISHED: WeakValueDictionary[tuple[str, ...], ort.InferenceSession] = WeakValueDictionary()
 """Sessions of encoders as they were published, by the modules that carry them, as long as somebody holds them."""
+
+_TOKEN_VECTORS = "embeddings.word_embeddings.weight"
 
 _UNUSED = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"}
 """Tensors of the checkpoints that no output needs."""

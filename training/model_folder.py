@@ -3,7 +3,8 @@
 `model.json` (what it is), `estimator.json` (learnt settings), `weights.safetensors`, `decision.json` (calibration, how
 labels are decided, when it abstains), `held_out.safetensors` (what that was fitted on), `trained_on.safetensors` (marks
 of the training sentences and groups, so that nobody is scored on what they were trained on, and of their words) and
-`metrics.json` (figures on sentences of the training part that were held out).
+`metrics.json` (figures on sentences of the training part that were held out). A folder may also hold a fast path
+(`fast_path.json`, `fast_path.safetensors`): it is of one version, and changes nothing of what the model itself answers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from labels.files import replacing_folder
 from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
+from training.fast_path import ABOUT, TENSORS, FastPath, fast_path_from
 from training.fine_tuned import restored_fine_tuned
 from training.held_out import HeldOut
 from training.linear import restored_linear
@@ -58,6 +60,7 @@ class Model:
         trained_on: marks of the training sentences, groups and words.
         metrics: cross-validated figures of the training part.
         version: recipe and twelve digits of the hash of all that decides its answers.
+        fast_path: answers clear sentences in its place where that is asked for; None where there is none.
     """
 
     estimator: Estimator
@@ -69,10 +72,61 @@ class Model:
     trained_on: Marks
     metrics: Mapping[str, Any]
     version: str = field(default="")
+    fast_path: FastPath | None = None
 
     def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
         """What the model answers about each text."""
-        return self.rules.answers(self.estimator.predict(texts, progress).probabilities, self.taxonomy)
+        return self.read(texts, progress).answers
+
+    def read(self, texts: Sequence[str], progress: Progress | None = None) -> Reading:
+        """What the model answers about each text, and which texts were cut."""
+        predicted = self.estimator.predict(texts, progress)
+        answers = self.rules.answers(predicted.probabilities, self.taxonomy)
+        return Reading(answers, predicted.truncated, np.zeros(len(texts), np.bool_))
+
+    def read_fast(self, texts: Sequence[str], progress: Progress | None = None) -> Reading:
+        """The same, but what is clear is answered by the fast path.
+
+        Raises:
+            StanceError: the model has none.
+        """
+        answers, fast = self.by_fast_path(texts)
+        others = np.flatnonzero(~fast)
+        truncated = np.zeros(len(texts), np.bool_)
+        if len(others):
+            read = self.read([texts[i] for i in others.tolist()], progress)
+            for to, of in zip(answers.arrays(), read.answers.arrays(), strict=True):
+                to[others] = of
+            truncated[others] = read.truncated
+        return Reading(answers, truncated, fast)
+
+    def by_fast_path(self, texts: Sequence[str]) -> tuple[Answers, NDArray[np.bool_]]:
+        """What the fast path would answer about each text, and about which that is clear enough.
+
+        Raises:
+            StanceError: the model has none.
+        """
+        encoder = self.estimator.encoder()
+        if self.fast_path is None or encoder is None:
+            raise StanceError(
+                f"the model {self.version} has no fast path", hint="`stance fast-path train --model DIR` makes one."
+            )
+        return self.fast_path.answers(encoder.tokenize(texts), self.taxonomy)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Texts as a model answers them.
+
+    Attributes:
+        answers: about each of them.
+        truncated: shape (texts,): which were longer than is read.
+        fast: shape (texts,): which the fast path answered.
+    """
+
+    answers: Answers
+    truncated: NDArray[np.bool_]
+    fast: NDArray[np.bool_]
 
 
 def _json(value: object, *, indent: int | None = 2) -> bytes:
@@ -81,6 +135,8 @@ def _json(value: object, *, indent: int | None = 2) -> bytes:
 
 def save_model(model: Model, folder: Path) -> Model:
     """Write a model folder, whole or not at all; an older model there is replaced.
+
+    A fast path that is another version's is left out.
 
     Returns:
         the model with its version.
@@ -115,6 +171,14 @@ def save_model(model: Model, folder: Path) -> Model:
         "data": model.data["fingerprint"],
     }
     version = f"{model.recipe.name}-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
+    fast_path = model.fast_path if model.fast_path and model.fast_path.model == version else None
+    if fast_path:
+        beside = {
+            ABOUT: _json(fast_path.about(model.taxonomy), indent=None),
+            TENSORS: save_safetensors(fast_path.student.tensors()),
+        }
+        hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in beside.items()}
+        files |= beside
     files["model.json"] = _json({**about, "version": version})
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +190,7 @@ def save_model(model: Model, folder: Path) -> Model:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-    return replace(model, version=version)
+    return replace(model, version=version, fast_path=fast_path)
 
 
 def shipped_version() -> str:
@@ -179,6 +243,7 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
             trained_on=load_safetensors(contents["trained_on.safetensors"]),
             metrics=json.loads(contents["metrics.json"]),
             version=about["version"],
+            fast_path=_fast_path(contents, taxonomy, about["version"], folder),
         )
     except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
@@ -190,3 +255,16 @@ def _restored(
     if isinstance(recipe, TunedRecipe):
         return restored_fine_tuned(recipe, taxonomy, settings, tensors)
     return restored_linear(recipe.family, taxonomy, settings, tensors, cache=cache)
+
+
+def _fast_path(contents: Mapping[str, bytes], taxonomy: Taxonomy, version: str, folder: Path) -> FastPath | None:
+    if ABOUT not in contents:
+        return None
+    found = fast_path_from(json.loads(contents[ABOUT]), load_safetensors(contents[TENSORS]), taxonomy)
+    if found.model != version:
+        raise StanceError(
+            f"is the fast path of {found.model}, and the model is {version}",
+            path=folder / ABOUT,
+            hint="`stance fast-path train` makes this model one of its own.",
+        )
+    return found

@@ -24,6 +24,7 @@ from training.model_folder import DEFAULT_MODEL, Model, load_model
 from training.outcomes import Progress
 
 RAW, TOKENISED, IN_PROCESS, HTTP, PIPELINE = "raw", "raw_with_tokenising", "in_process", "http_64", "transformers"
+FAST = "fast_path"
 CROWD = 16
 """Clients that ask for single texts at once."""
 
@@ -105,7 +106,7 @@ def bench(texts: Sequence[str], plan: Plan, folder: Path | None = None, progress
         "model": model.version,
         "plan": {"seconds": plan.seconds, "rounds": plan.rounds, "texts_a_round": measured.texts[0]},
         "texts": _about(encoder, texts),
-        "throughput": _throughput(measured, why_not),
+        "throughput": _throughput(measured, why_not, model, texts),
         "ceiling": _ceiling(measured),
         "single_text": _single(measured),
         "worker": {
@@ -166,6 +167,8 @@ def _ways(
         return partial(timed_requests, client, bodies)
 
     ways: dict[str, Prepare] = {RAW: raw, TOKENISED: tokenised, IN_PROCESS: in_process, HTTP: http}
+    if model.fast_path:
+        ways[FAST] = lambda texts: partial(score_texts, model, texts, fast=True)
     if pipeline:
         ways[PIPELINE] = lambda texts: partial(pipeline, texts)
     return ways
@@ -245,7 +248,7 @@ def _single_turn(
         measured.single.setdefault(name, []).append(turn())
 
 
-def _throughput(measured: _Measured, why_not: str) -> dict[str, Any]:
+def _throughput(measured: _Measured, why_not: str, model: Model, texts: Sequence[str]) -> dict[str, Any]:
     rates = {
         name: [texts / taken for texts, taken in zip(measured.texts, seconds, strict=True)]
         for name, seconds in measured.seconds.items()
@@ -254,6 +257,9 @@ def _throughput(measured: _Measured, why_not: str) -> dict[str, Any]:
         name: {"sentences_per_second": spread(of, 1).as_dict(), "of_raw": ratios(of, rates[RAW]).as_dict()}
         for name, of in rates.items()
     }
+    if FAST in rates:
+        figures[FAST]["times_in_process"] = ratios(rates[FAST], rates[IN_PROCESS]).as_dict()
+        figures[FAST]["share"] = round(float(model.by_fast_path(texts)[1].mean()), 4)
     if PIPELINE in rates:
         figures[PIPELINE]["in_process_times_it"] = ratios(rates[IN_PROCESS], rates[PIPELINE]).as_dict()
     else:

@@ -168,6 +168,7 @@ _WAYS = {
     "raw": "encoder alone, tokenised before",
     "raw_with_tokenising": "encoder and tokenising",
     "in_process": "scoring in process",
+    "fast_path": "scoring in process, with the fast path",
     "http_64": "HTTP, 64 texts a request",
     "transformers": "transformers pipeline (torch)",
     "http_1_client": "HTTP, 1 client",
@@ -219,6 +220,8 @@ def _throughput(figures: Mapping[str, Any]) -> Table:
             table.add_row(_WAYS[name], "skipped", row["skipped"])
         else:
             table.add_row(_WAYS[name], _range(row["sentences_per_second"]), _range(row["of_raw"]))
+        if "share" in row:
+            table.add_row(f"  which answers {row['share']:.0%}; times in process", "", _range(row["times_in_process"]))
     ceiling = figures["ceiling"]
     table.add_row("its multiplications alone, float32", _range(ceiling["sentences_per_second"]), "")
     table.add_row("encoder alone, of those", "", _range(ceiling["raw_of_ceiling"]))

@@ -31,6 +31,9 @@ def score(
         str | None, typer.Option(help="Ask the running service at this address; a key comes from STANCE_KEY.")
     ] = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Let the model's fast path answer the clear texts; see docs/speed.md.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score texts: a line out for each text in, in the same order."""
@@ -38,7 +41,9 @@ def score(
         raise typer.BadParameter("give a text, - for standard input, or --file FILE")
     if url and model:
         raise typer.BadParameter("give --model or --url: a service has its own model")
-    scored = _by_service(url, target) if url else _in_process(model, target)
+    if url and fast:
+        raise typer.BadParameter("--fast is for scoring in this process; leave out --url")
+    scored = _by_service(url, target) if url else _in_process(model, target, fast)
     sentences = read_sentences(text, file)
     with progress() as report:
         results = scored([sentence.text for sentence in sentences], report)
@@ -49,7 +54,7 @@ def score(
             _print_readable(sentence.text, result)
 
 
-def _in_process(model: Path | None, targets: list[str] | None) -> Scored:
+def _in_process(model: Path | None, targets: list[str] | None, fast: bool) -> Scored:
     from serving.scoring import score_texts
     from training.model_folder import load_model
 
@@ -57,7 +62,7 @@ def _in_process(model: Path | None, targets: list[str] | None) -> Scored:
     for target_id in targets or ():
         if target_id not in trained.taxonomy.ids:
             raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
-    return lambda texts, report: score_texts(trained, texts, targets or None, report)
+    return lambda texts, report: score_texts(trained, texts, targets or None, report, fast=fast)
 
 
 def _by_service(url: str, targets: list[str] | None) -> Scored:
@@ -80,6 +85,8 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
         )
     if not shown:
         out.print("  touches none of the targets")
+    if result.get("path") == "fast":
+        out.print("  answered by the fast path")
     if result["truncated"]:
         out.print("  only its beginning was read: the text is longer than the model takes")
 
