@@ -176,7 +176,7 @@ def compare_runtimes(
         seconds: dict[str, list[float]] = {runtime: [] for runtime in forwards}
         alone: dict[str, list[float]] = {runtime: [] for runtime in forwards}
         ways = {
-            runtime: (lambda _, forward=forward: lambda: [forward(batch) for batch in batches])  # type: ignore[misc]
+            runtime: (lambda _, forward=forward: lambda: [forward(batch) for batch in batches])
             for runtime, forward in forwards.items()
         }
         for number in range(rounds):
