@@ -1,0 +1,120 @@
+"""Who is named in a document, and where: names of the alias file, and persons whom the document introduces itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from serving.analysis.aliases import LONGEST, Aliases, Party, plain_name
+from serving.analysis.cues import NOT_A_NAME, PEOPLE, SPEECH, words
+
+_TOKEN = re.compile(r"(?:[A-Z]\.){2,}|[A-Z]\.|(?:Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Adm|Gov)\.|\w+(?:[-’'.]\w+)*|[^\w\s]|\n")
+_NAME_WORD = re.compile(r"[A-Z][\w’'-]*[a-z][\w’'-]*|[A-Z]\.")
+_NO_PERSON = words("""
+    Department Ministry Council University Street House Committee Institute Center Centre Force Forces Army Navy News
+    Times Post Party Agency Security State States United Korea Korean North South East West Agreement Treaty Summit War
+    National Foreign International Peninsula Sea Ocean Island Islands City Nations Union Association Foundation Assembly
+    Parliament Court Act Office Government Administration Republic Democratic People Peoples Society Group Corps Command
+    President Minister Secretary Prime Vice Senator Ambassador General Chairman Deputy Defense Defence Representative
+    Adviser Spokesman Spokeswoman Director Chief Special Envoy King Supreme Leader Marshal Sir Lord Professor Senior
+    Saint New San Los Air Square Hotel Embassy Bank Journal Daily Press Radio Reuters Congress Senate Dr Mr Mrs Ms
+    """)
+_TITLES = words("mr. mrs. ms. dr. gen. sen. rep. adm. gov. mr mrs ms dr chief secretary")
+_PRONOUN_OF_TITLE = {"mr.": "he", "mr": "he", "mrs.": "she", "mrs": "she", "ms.": "she", "ms": "she"}
+_APPOSITION = 9
+"""Words behind a name and a comma in which its holder's office may stand."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A party named in the document.
+
+    Attributes:
+        start: in characters of the document.
+        end: exclusive.
+        party: who it is.
+        roles: what the text says they are, in lower case: "minister", "envoy".
+    """
+
+    start: int
+    end: int
+    party: Party
+    roles: frozenset[str] = field(default_factory=frozenset)
+
+
+def mentions(text: str, aliases: Aliases) -> list[Mention]:
+    """All parties that are named, in order; a longer name counts before a shorter one in it."""
+    tokens = list(_TOKEN.finditer(text))
+    return list(_mentions(tokens, aliases))
+
+
+def _mentions(tokens: list[re.Match[str]], aliases: Aliases) -> Iterator[Mention]:
+    place = 0
+    while place < len(tokens):
+        if not tokens[place][0][0].isupper():
+            place += 1
+            continue
+        length, party = _listed(tokens, place, aliases)
+        if party is None:
+            length, party = _person(tokens, place)
+        if party is None:
+            place += 1
+            continue
+        end = place + length
+        roles = _roles(tokens, place, end) if party.kind == "person" else frozenset[str]()
+        yield Mention(tokens[place].start(), tokens[end - 1].end(), party, roles)
+        place = end
+
+
+def _listed(tokens: list[re.Match[str]], place: int, aliases: Aliases) -> tuple[int, Party | None]:
+    here = [token[0] for token in tokens[place : place + LONGEST]]
+    for length in range(len(here), 0, -1):
+        if here[length - 1][0].isalnum() and (party := aliases.listed.get(plain_name(" ".join(here[:length])))):
+            return length, party
+    # A person of the field by surname alone, where no given name or initial stands before it.
+    alone = place == 0 or not _NAME_WORD.fullmatch(tokens[place - 1][0]) or tokens[place - 1][0] in _NO_PERSON
+    if alone and not (len(here) > 1 and _NAME_WORD.fullmatch(here[1])):
+        return 1, aliases.surnames.get(plain_name(here[0]))
+    return 0, None
+
+
+def _person(tokens: list[re.Match[str]], place: int) -> tuple[int, Party | None]:
+    """A full name that a title stands before, or a comma or a verb of speech behind."""
+    length = 0
+    while place + length < len(tokens) and length < 4 and _can_be_a_persons(tokens[place + length][0]):
+        length += 1
+    if not 2 <= length <= 3:
+        return 0, None
+    before = tokens[place - 1][0].lower() if place else ""
+    after = tokens[place + length][0] if place + length < len(tokens) else ""
+    if not (before in PEOPLE or before in _TITLES or after == "," or after.lower() in SPEECH):
+        return 0, None
+    name = plain_name(" ".join(token[0] for token in tokens[place : place + length]))
+    pronoun = _PRONOUN_OF_TITLE.get(before)
+    return length, Party(name, "person", None, pronoun)  # type: ignore[arg-type]
+
+
+def _can_be_a_persons(word: str) -> bool:
+    return bool(_NAME_WORD.fullmatch(word)) and word not in _NO_PERSON and word not in NOT_A_NAME
+
+
+def _roles(tokens: list[re.Match[str]], start: int, end: int) -> frozenset[str]:
+    """Offices that stand right before a name, or behind it after a comma; also as part of a listed name."""
+    found = {token[0].lower() for token in tokens[start:end]} & PEOPLE
+    place = start - 1
+    inserted = place > 0 and tokens[place][0] == "," and tokens[place - 1][0].lower() in PEOPLE
+    if inserted:
+        place -= 1
+    while place >= max(0, start - 5) and (tokens[place][0][0].isupper() or tokens[place][0] in PEOPLE | {"of"}):
+        if tokens[place][0].lower() in PEOPLE:
+            found.add(tokens[place][0].lower())
+        place -= 1
+    if not inserted and end < len(tokens) and tokens[end][0] == ",":
+        for token in tokens[end + 1 : end + 1 + _APPOSITION]:
+            if not token[0][0].isalnum():
+                break
+            if token[0].lower() in PEOPLE:
+                found.add(token[0].lower())
+                break
+    return frozenset(found)
