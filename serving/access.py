@@ -17,6 +17,9 @@ from training.home import home_folder
 SCORING_VARIABLE = "STANCE_SCORING_NEEDS_KEY"
 """Environment variable: 1 where scoring needs a key on loopback too; elsewhere it always does."""
 
+ANALYZE_PATH = "/v1/analyze"
+"""Needs a key where scoring does."""
+
 KEYED: Mapping[str, KeyScope] = {
     "/v1/labels": KeyScope.LABEL,
     "/v1/retrain": KeyScope.ADMIN,
@@ -43,7 +46,7 @@ async def admitted(scope: Scope, score_path: str) -> Scope:
 
 def _needed(scope: Scope, score_path: str) -> KeyScope | None:
     path = scope["path"]
-    if path == score_path:
+    if path in (score_path, ANALYZE_PATH):
         return KeyScope.SCORE if scoring_needs_key() or not over_loopback(scope) else None
     return next((needed for keyed, needed in KEYED.items() if path == keyed or path.startswith(f"{keyed}/")), None)
 

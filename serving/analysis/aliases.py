@@ -25,7 +25,7 @@ LONGEST = 7
 PartyKind = Literal["person", "state", "office", "other"]
 Pronoun = Literal["he", "she"]
 
-_LEADING = re.compile(r"(?:the|an?|some|many|most|several|its|his|her|their|our)\s+", re.IGNORECASE)
+_LEADING = re.compile(r"^(?:the|an?|some|many|most|several|its|his|her|their|our)\s+", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"'s?$")
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]

@@ -40,12 +40,12 @@ _JOINING = words("of for from in at to on with by")
 _JOINING_RIGHT = frozenset(("of", "for"))
 _CLAUSE = words(
     "that but and or while as when if because after before since whether which who whom whose what how why though"
-    " although until unless than so yet where against about into over under between during without within through toward"
-    " towards amid despite like there then not outside inside near across along upon"
+    " although until unless than so yet where against about into over under between during without within through"
+    " toward towards amid despite like there then not outside inside near across along upon"
 )
 _BASE_PLURAL = words("i we they you")
 _PAST = words(
-    """said told wrote thought knew spoke sought withdrew froze began held kept sent made took gave put set cut"""
+    "said told wrote thought knew spoke sought withdrew froze began held kept sent made took gave put set cut"
 )
 _NEVER_INVERTED = words("tell tells told call calls called urge urges urged")
 _BEFORE_INVERSION = frozenset((BLOT, "—", "–", "-", ".", "?", "!"))
@@ -188,6 +188,8 @@ def _left(tokens: list[_Token], verb: int) -> tuple[list[_Token], frozenset[str]
             place -= 1
         elif token.is_determiner and place + 1 < end:
             place -= 1
+            if place >= 0 and tokens[place].is_determiner:
+                continue
             if not (place > 0 and tokens[place].lower in _JOINING and tokens[place - 1].can_be_in_a_name):
                 break
         elif token.text in _JOINING and place > 0 and tokens[place - 1].can_be_in_a_name and place + 1 < end:
@@ -233,7 +235,8 @@ def _goes_on(tokens: list[_Token], place: int, begin: int) -> bool:
     """Whether a name that begins at one place still goes on at another."""
     token = tokens[place]
     if token.is_determiner:
-        return token.lower not in _CLAUSE and (place == begin or tokens[place - 1].lower in _JOINING_RIGHT)
+        leading = place == begin or tokens[place - 1].lower in _JOINING_RIGHT or tokens[place - 1].is_determiner
+        return token.lower not in _CLAUSE and leading
     if token.lower in _JOINING_RIGHT:
         return place > begin and place + 1 < len(tokens) and tokens[place + 1].is_word
     return token.can_be_in_a_name

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from serving.analysis.aliases import Aliases, Party, plain_name
 from serving.analysis.cues import PEOPLE, words
-from serving.analysis.mentions import mentions
+from serving.analysis.mentions import TITLES, mentions
 
 FIRST_PERSON = words("i we us me our my")
 """Whoever speaks, or writes."""
@@ -20,6 +20,13 @@ FIRST_PERSON = words("i we us me our my")
 _PERSONS = frozenset(("he", "she", "him", "her"))
 _THINGS = frozenset(("it", "they", "them"))
 _COUNTRY = words("country nation regime government")
+_BODIES = words(
+    """
+    administration agency alliance army article commentary committee communique company council country court delegation
+    editorial government group institute leadership media military ministry nation newspaper office organisation
+    organization paper parliament party regime report resolution senate side state statement team union
+    """
+)
 _BACK = 6
 """Sentences that a pronoun reaches back, at most."""
 
@@ -57,13 +64,7 @@ class Resolver:
         return found
 
     def _pronoun(self, word: str, named: Named) -> Party | None:
-        kinds = ("person",) if word in _PERSONS else ("state", "office", "other")
-        pronoun = {"him": "he", "her": "she"}.get(word, word)
-        for party in self._before(named):
-            fits = party.kind in kinds and (word in _THINGS or party.pronoun in (None, pronoun))
-            if fits and (party.kind != "other" or word in ("they", "them")):
-                return party
-        return None
+        return next((party for party in self._before(named) if _fits(word, party)), None)
 
     def _before(self, named: Named) -> Iterator[Party]:
         """Parties before a place, nearest sentence first; within one, who spoke, then who is named first."""
@@ -104,7 +105,11 @@ class Resolver:
         """A person behind a title: "Foreign Minister Wang Yi"; not one behind "aide to"."""
         parts = plain.split()
         for first in range(len(parts)):
-            if first and (parts[first - 1].lower() in _JOINING or parts[first - 1].endswith("'s")):
+            before = parts[first - 1].lower() if first else ""
+            if before in _JOINING or before.endswith("'s"):
+                continue
+            # Neither the "Trump" of "aide to Donald Trump".
+            if first and first == len(parts) - 1 and before not in PEOPLE | TITLES:
                 continue
             party = self._person(" ".join(parts[first:]))
             if party is not None:
@@ -140,6 +145,19 @@ class Resolver:
                 if party is not None and party.kind != "person":
                     return party.name
         return None
+
+
+def _fits(pronoun: str, party: Party) -> bool:
+    """Whether a pronoun can stand for a party; of those in no list, by the last word of what they are called."""
+    noun = party.name.split()[-1].lower() if party.kind == "other" and party.name else ""
+    plural = noun.endswith("s") or noun == "people"
+    if pronoun in _PERSONS:
+        meant = {"him": "he", "her": "she"}.get(pronoun, pronoun)
+        single = bool(noun) and not plural and noun not in _BODIES
+        return single or (party.kind == "person" and party.pronoun in (None, meant))
+    if pronoun == "it":
+        return party.kind in ("state", "office") or noun in _BODIES
+    return party.kind in ("state", "office") or plural or noun in _BODIES
 
 
 def _ends(name: str) -> tuple[str, str]:

@@ -100,21 +100,21 @@ PRONOUNS = words("i we he she they it I We He She They It us me")
 WEEKDAYS = words("monday tuesday wednesday thursday friday saturday sunday")
 ADVERBS = WEEKDAYS | words(
     """
-    also then later once again now still just only even always never often earlier further all both merely long first too
-    himself herself themselves yesterday today soon
+    also then later once again now still just only even always never often earlier further all both merely long
+    first too himself herself themselves yesterday today soon
     """
 )
 """What may stand between a name and its verb, besides words on -ly."""
 
 AUXILIARIES = words(
     """
-    has have had is are was were be been being will would can could may might must should did does do not to cannot didn't
-    doesn't won't wouldn't hasn't don't can't 's 've 'd
+    has have had is are was were be been being will would can could may might must should did does do not to cannot
+    didn't doesn't won't wouldn't hasn't don't can't 's 've 'd
     """
 )
 DETERMINERS = words(
     """
-    the a an this that its his her their our my some many most several two three four other another one both all these those
-    no any each every few various
+    the a an this that its his her their our my some many most several two three four other another one both all
+    these those no any each every few various
     """
 )

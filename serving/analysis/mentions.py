@@ -20,7 +20,15 @@ _NO_PERSON = words("""
     Adviser Spokesman Spokeswoman Director Chief Special Envoy King Supreme Leader Marshal Sir Lord Professor Senior
     Saint New San Los Air Square Hotel Embassy Bank Journal Daily Press Radio Reuters Congress Senate Dr Mr Mrs Ms
     """)
-_TITLES = words("mr. mrs. ms. dr. gen. sen. rep. adm. gov. mr mrs ms dr chief secretary")
+_RANKS = words(
+    """
+    Captain Colonel Major Lieutenant Sergeant Admiral Marshal Brigadier Congressman Congresswoman Governor Mayor
+    Ayatollah Premier Judge Pope Prince Princess Queen King Sir Lord Justice
+    """
+)
+TITLES = words("mr. mrs. ms. dr. gen. sen. rep. adm. gov. mr mrs ms dr chief secretary") | {w.lower() for w in _RANKS}
+"""What stands before a name, in lower case, besides the nouns for those who hold positions."""
+
 _PRONOUN_OF_TITLE = {"mr.": "he", "mr": "he", "mrs.": "she", "mrs": "she", "ms.": "she", "ms": "she"}
 _APPOSITION = 9
 """Words behind a name and a comma in which its holder's office may stand."""
@@ -88,7 +96,7 @@ def _person(tokens: list[re.Match[str]], place: int) -> tuple[int, Party | None]
         return 0, None
     before = tokens[place - 1][0].lower() if place else ""
     after = tokens[place + length][0] if place + length < len(tokens) else ""
-    if not (before in PEOPLE or before in _TITLES or after == "," or after.lower() in SPEECH):
+    if not (before in PEOPLE or before in TITLES or after == "," or after.lower() in SPEECH):
         return 0, None
     name = plain_name(" ".join(token[0] for token in tokens[place : place + length]))
     pronoun = _PRONOUN_OF_TITLE.get(before)
@@ -96,7 +104,7 @@ def _person(tokens: list[re.Match[str]], place: int) -> tuple[int, Party | None]
 
 
 def _can_be_a_persons(word: str) -> bool:
-    return bool(_NAME_WORD.fullmatch(word)) and word not in _NO_PERSON and word not in NOT_A_NAME
+    return bool(_NAME_WORD.fullmatch(word)) and word not in _NO_PERSON | _RANKS | NOT_A_NAME
 
 
 def _roles(tokens: list[re.Match[str]], start: int, end: int) -> frozenset[str]:

@@ -111,9 +111,9 @@ def _closing(text: str, opened: str, start: int, end: int) -> re.Match[str] | No
             if _BEFORE_CLOSING.match(text, mark.start() - 1):
                 return mark
             last = last or mark
-        elif kind == opened and opened not in ('"', "``"):
+        elif kind == opened and (opened != '"' or not _may_close_double(text, mark)):
             depth += 1
-        elif kind in _PAIRS[opened] and (opened != '"' or _may_close_double(text, mark)):
+        elif kind in _PAIRS[opened]:
             if not depth:
                 return mark
             depth -= 1
