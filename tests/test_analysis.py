@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from labels.errors import StanceError
+from labels.taxonomy import load_taxonomy
 from serving.analysis.aliases import Aliases, load_aliases
 from serving.analysis.holders import Voiced, voice_of, voices
 from serving.analysis.quotations import find_quotations
@@ -292,7 +293,7 @@ def test_a_tagger_that_names_a_place_outside_its_sentence_is_not_followed() -> N
 
 
 def test_a_total_by_hand() -> None:
-    points = [Point(4, 0.5, 0.8), Point(7, -1.0, 0.2, abstained=True)]
+    points = [Point(4, 0.7, 0.2, 0.8), Point(7, 0.0, 1.0, 0.2, abstained=True)]
     found = total(points)
     assert found is not None
     assert found.score == pytest.approx((0.5 * 0.8 - 0.2) / 1.0)
@@ -302,12 +303,12 @@ def test_a_total_by_hand() -> None:
 
 
 def test_an_interval_holds_the_mean_and_closes_where_all_agree() -> None:
-    same = total([Point(n, 0.4, 0.5) for n in range(FEWEST)])
+    same = total([Point(n, 1.0, 0.0, 0.5) for n in range(FEWEST)])
     assert same is not None
-    assert (same.score, same.low, same.high) == pytest.approx((0.4, 0.4, 0.4))
+    assert (same.score, same.low, same.high) == pytest.approx((1, 1, 1))
     random = np.random.default_rng(3)
-    wide = total([Point(n, s, 1.0) for n, s in enumerate(random.uniform(-1, 1, 12))])
-    narrow = total([Point(n, s, 1.0) for n, s in enumerate(random.uniform(-1, 1, 300))])
+    wide = total([Point(n, p, 1 - p, 1.0) for n, p in enumerate(random.uniform(0, 1, 12))])
+    narrow = total([Point(n, p, 1 - p, 1.0) for n, p in enumerate(random.uniform(0, 1, 300))])
     assert wide is not None and narrow is not None  # noqa: PT018
     assert wide.low is not None and wide.high is not None  # noqa: PT018
     assert narrow.low is not None and narrow.high is not None  # noqa: PT018
@@ -316,7 +317,7 @@ def test_an_interval_holds_the_mean_and_closes_where_all_agree() -> None:
 
 
 _POINTS = st.lists(
-    st.tuples(st.floats(-1, 1), st.floats(0.01, 1), st.booleans(), st.sampled_from(["a", "b", None])), max_size=12
+    st.tuples(st.floats(0, 0.5), st.floats(0.01, 1), st.booleans(), st.sampled_from(["a", "b", None])), max_size=12
 )
 
 
@@ -324,7 +325,7 @@ _POINTS = st.lists(
 @given(_POINTS)
 def test_totals_apart_never_mix(rows: Sequence[tuple[float, float, bool, str | None]]) -> None:
     keys = [key for *_, key in rows]
-    points = [Point(n, score, weight, unsure) for n, (score, weight, unsure, _) in enumerate(rows)]
+    points = [Point(n, toward, 0.5 - toward, weight, unsure) for n, (toward, weight, unsure, _) in enumerate(rows)]
     found = totals_by({"t": points}, keys)
     assert set(found) == {key for key in keys if key is not None}
     for key, by_target in found.items():
@@ -398,3 +399,26 @@ def test_a_target_that_is_not_there_is_a_usage_error(meals_model: Path) -> None:
     done = run_stance("analyze", "-", "--model", meals_model, "--target", "weather", stdin="One.")
     assert done.returncode == 2
     assert "free_meals" in done.stderr
+
+
+def test_an_interval_knows_that_the_model_may_be_wrong() -> None:
+    sure = total([Point(n, 1.0, 0.0, 0.9) for n in range(6)])
+    unsure = total([Point(n, 0.6, 0.4, 0.9) for n in range(6)])
+    assert sure is not None and unsure is not None  # noqa: PT018
+    assert unsure.low is not None and unsure.high is not None  # noqa: PT018
+    # All six say the same, and still any of them may be on the other side.
+    assert unsure.low < -0.2 < 0.6 < unsure.high
+    assert sure.low == sure.high
+
+
+def test_totals_are_held_against_those_of_the_labels() -> None:
+    done = run_stance("documents", "evaluate", "--json")
+    assert done.returncode == 0, done.stderr
+    compared = json.loads(done.stdout)
+    assert list(compared) == list(load_taxonomy().ids)
+    most = max(compared.values(), key=lambda one: one["documents"])
+    for name in ("correlation", "difference", "floor", "inside"):
+        assert most[name]["low"] <= most[name]["value"] <= most[name]["high"]
+    assert most["difference"]["high"] < most["floor"]["low"]
+    assert most["inside"]["value"] > 0.8
+    assert done.stdout == run_stance("documents", "evaluate", "--json").stdout

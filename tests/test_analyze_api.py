@@ -21,8 +21,8 @@ from tests.conftest import bearer
 from training.holder import Holder
 
 TEXT = """\
-The drills will go on as planned, the defence minister said on Monday. “We will not pay twice for one promise,” he told \
-parliament.
+The drills will go on as planned, the defence minister said on Monday. “We will not pay twice for one promise,” he\
+ told parliament.
 Pyongyang called the drills a rehearsal for war. It demanded an end to the sanctions.
 There is little time left to stop this.
 """
@@ -87,7 +87,7 @@ def test_only_the_targets_that_are_asked_for(service: TestClient) -> None:
 
 
 class _Stub:
-    """Says that the last words of each sentence name its holder, if they are long enough; else the author."""
+    """Says that nobody voices a sentence about time, and that all others are the author's."""
 
     def tag(self, texts: Sequence[str]) -> list[Holder]:
         return [
@@ -173,8 +173,9 @@ def test_it_is_counted_as_scoring_is(service: TestClient) -> None:
 
 
 def test_the_largest_document_is_read_in_time_whatever_it_holds(service: TestClient) -> None:
+    target = service.get("/v1/targets").json()["targets"][0]["id"]
     for piece in ("'a ", "“a ", '"a" ', "said A ", "A, ", "Kim Jong Un "):
-        (document,) = answer(service, piece * (MAX_DOCUMENT_CHARACTERS // len(piece)), targets=["posture"])
+        (document,) = answer(service, piece * (MAX_DOCUMENT_CHARACTERS // len(piece)), targets=[target])
         assert document["sentences"]
 
 

@@ -1,4 +1,4 @@
-"""Whose position a sentence voices: what a holder tagger says of it."""
+"""Whose stance a sentence voices."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 HolderKind = Literal["none", "author", "several", "named"]
-"""Nobody voices anything, it speaks for itself, several are on one side, one is named (codebook 9, 17, 44)."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The holder of one sentence.
+    """Whose stance a sentence voices (codebook rules 9, 17 and 44).
 
     Attributes:
-        kind: who it is.
-        start: where the name begins in the sentence, in characters; None where none is named.
-        end: where it ends, exclusive.
-        probability: that the kind, and where one is named the name, is right.
+        kind: `none` (nobody voices anything), `author` (the sentence speaks for itself), `several`, or `named`.
+        start: offset of the name in the sentence, where it is named.
+        end: offset after it.
+        probability: that the kind and, where named, the span are right.
     """
 
     kind: HolderKind

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -94,9 +95,16 @@ def load_aliases(path: Path | None = None) -> Aliases:
     named = os.environ.get(ALIASES_VARIABLE)
     path = path or (Path(named) if named else SHIPPED)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf8"))
+        return _read(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, changed: int) -> Aliases:
+    """What a file holds; read again when it was changed."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StanceError(f"is not YAML: {' '.join(str(error).split())[:200]}", path=path) from error
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labels.taxonomy import UNRELATED
+from labels.taxonomy import UNRELATED, Target
 from serving.analysis.aliases import Aliases
 from serving.analysis.holders import Voiced, voice_of, voices
 from serving.analysis.speakers import Reading
@@ -106,13 +106,13 @@ def analyze(
     texts = [reading.text[start:end] for reading in readings for start, end in reading.sentences]
     scores = score_texts(model, texts, targets, progress, count) if texts else []
     tagged = list(tagger.tag(texts)) if tagger and texts else None
-    ids = tuple(targets or model.taxonomy.ids)
+    asked = [model.taxonomy[target_id] for target_id in targets or model.taxonomy.ids]
     found: list[Analysis] = []
     place = 0
     for document, reading in zip(documents, readings, strict=True):
         own = slice(place, place + len(reading.sentences))
         place = own.stop
-        found.append(_analysis(document, reading, scores[own], tagged[own] if tagged else None, aliases, ids))
+        found.append(_analysis(document, reading, scores[own], tagged[own] if tagged else None, aliases, asked))
     return found
 
 
@@ -122,25 +122,32 @@ def _analysis(
     scores: Sequence[Mapping[str, Any]],
     tagged: Sequence[Holder] | None,
     aliases: Aliases,
-    targets: Sequence[str],
+    targets: Sequence[Target],
 ) -> Analysis:
     voiced = voices(reading, aliases, tagged)
-    points = {target: points_of(scores, target) for target in targets}
+    points = {target.id: points_of(scores, target) for target in targets}
     by_voice = totals_by(points, [voice_of(one) for one in voiced])
     totals: dict[str, dict[Voice, Total]] = {
-        target: {v: by_voice[v][target] for v in VOICES if target in by_voice.get(v, {})} for target in targets
+        target: {v: by_voice[v][target] for v in VOICES if target in by_voice.get(v, {})} for target in points
     }
     return Analysis(document, reading, scores, voiced, totals, _table(points, voiced))
 
 
-def points_of(scores: Sequence[Mapping[str, Any]], target: str) -> list[Point]:
+def points_of(scores: Sequence[Mapping[str, Any]], target: Target) -> list[Point]:
     """What the sentences that touch a target say of it.
 
     A sentence touches it where its label is a class of the target; it weighs as much as that label is probable.
     """
-    answers = [(number, score["targets"][target]) for number, score in enumerate(scores)]
+    answers = [(number, score["targets"][target.id]) for number, score in enumerate(scores)]
     return [
-        Point(number, a["score"], max(a["probabilities"][a["label"]], 10**-DECIMALS), a["abstained"])
+        Point(
+            number,
+            a["probabilities"][target.conciliatory],
+            a["probabilities"][target.other],
+            # A label that was chosen against the odds may round to nothing.
+            max(a["probabilities"][a["label"]], 10**-DECIMALS),
+            a["abstained"],
+        )
         for number, a in answers
         if a["label"] != UNRELATED
     ]

@@ -15,7 +15,8 @@ _PARAGRAPH = re.compile(r"[^\n\r\u2028\u2029]*\S[^\n\r\u2028\u2029]*")
 _PAIRS = {"“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "``": "''", '"': '"', "‘": "’", "'": "'"}
 """Opening mark → what may close it. Those that also mean something else are looked at more closely."""
 
-_AMBIGUOUS = ("'", "‘", "»")
+_SINGLE = ("'", "‘")
+_AMBIGUOUS = (*_SINGLE, "»")
 """Apostrophes, and the closing mark of others: what they open must be closed."""
 
 _REACH = 2000
@@ -65,11 +66,15 @@ def find_quotations(text: str) -> list[Quotation]:
 
 def _in_paragraph(text: str, start: int, end: int) -> Iterator[Quotation]:
     place = start
+    # Up to where nothing closes a mark of this kind, so that no stretch is looked through twice.
+    searched: dict[str, int] = {}
     while (opening := _next_opening(text, place, end)) is not None:
-        inner = opening.end()
-        ambiguous = opening[0] in _AMBIGUOUS
-        closing = _closing(text, opening[0], inner, min(end, inner + _REACH) if ambiguous else end)
+        kind, inner = opening[0], opening.end()
+        ambiguous = kind in _AMBIGUOUS
+        last = min(end, inner + _REACH) if ambiguous else end
+        closing = _closing(text, kind, max(inner + (kind in _SINGLE), searched.get(kind, 0)), last)
         if closing is None and ambiguous:
+            searched[kind] = last
             # An apostrophe, not a quotation.
             place = inner
             continue
@@ -91,7 +96,7 @@ def _may_open(text: str, mark: re.Match[str]) -> bool:
     before, after = text[place - 1 : place], text[mark.end() : mark.end() + 1]
     if kind not in _PAIRS or not after or after.isspace():
         return False
-    if kind in ("'", "‘"):
+    if kind in _SINGLE:
         return not before.isalnum() and (after.isalnum() or after in '…[“"') and not _ELISION.match(text, place)
     if kind == '"':
         # Inches and a closing mark that lost its opening stand right after something.
@@ -105,8 +110,8 @@ def _closing(text: str, opened: str, start: int, end: int) -> re.Match[str] | No
     last: re.Match[str] | None = None
     for mark in _MARK.finditer(text, start, end):
         kind = mark[0]
-        if opened in ("'", "‘"):
-            if kind not in _PAIRS[opened] or not _may_close_single(text, mark, start):
+        if opened in _SINGLE:
+            if kind not in _PAIRS[opened] or not _may_close_single(text, mark):
                 continue
             if _BEFORE_CLOSING.match(text, mark.start() - 1):
                 return mark
@@ -118,7 +123,7 @@ def _closing(text: str, opened: str, start: int, end: int) -> re.Match[str] | No
                 return mark
             depth -= 1
     # Nested ones were left open: the last mark that could close does.
-    return last if opened in ("'", "‘") else _last_closing(text, opened, start, end)
+    return last if opened in _SINGLE else _last_closing(text, opened, start, end)
 
 
 def _last_closing(text: str, opened: str, start: int, end: int) -> re.Match[str] | None:
@@ -126,9 +131,9 @@ def _last_closing(text: str, opened: str, start: int, end: int) -> re.Match[str]
     return marks[-1] if marks else None
 
 
-def _may_close_single(text: str, mark: re.Match[str], start: int) -> bool:
+def _may_close_single(text: str, mark: re.Match[str]) -> bool:
     before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
-    return mark.start() > start and not before.isspace() and not after.isalnum()
+    return not before.isspace() and not after.isalnum()
 
 
 def _may_close_double(text: str, mark: re.Match[str]) -> bool:

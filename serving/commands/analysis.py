@@ -1,4 +1,4 @@
-"""`stance analyze`."""
+"""`stance analyze`, and `stance documents evaluate`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from serving.commands.console import Json, ModelFolder, app, err, out, print_jso
 if TYPE_CHECKING:
     from serving.analysis.documents import Analysis
     from serving.analysis.totals import Total
+    from training.resampling import Figure
+
+documents_app = typer.Typer(help="Totals of documents.", no_args_is_help=True)
+app.add_typer(documents_app, name="documents")
 
 _NAMES = {"author": "the author", "others": "those quoted or reported", "nobody": "nobody's position"}
 _ROWS = 15
@@ -96,3 +100,26 @@ def _table(analysis: Analysis) -> Table:
     if len(analysis.table) > _ROWS:
         table.caption = f"and {len(analysis.table) - _ROWS} more: --json has them all"
     return table
+
+
+@documents_app.command("evaluate")
+def evaluate(model: ModelFolder = None, as_json: Json = False) -> None:
+    """How near a model's totals of documents come to those of their labels, on held-out training sentences."""
+    from serving.analysis.comparison import compare_totals
+    from training.model_folder import load_model
+
+    found = compare_totals(load_model(model))
+    if as_json:
+        print_json({target: compared.as_dict() for target, compared in found.items()})
+        return
+    table = Table("target", "documents", "correlation", "mean difference", "of always the mean", "in the interval")
+    for target, compared in found.items():
+        figures = (_figure(f) for f in (compared.correlation, compared.difference, compared.floor, compared.inside))
+        table.add_row(target, str(compared.documents), *figures)
+    out.print(table)
+
+
+def _figure(figure: Figure) -> str:
+    if figure["value"] is None:
+        return "too few"
+    return f"{figure['value']:.2f} [{figure['low']:.2f}–{figure['high']:.2f}]"
