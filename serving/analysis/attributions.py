@@ -49,6 +49,8 @@ _PAST = words(
 )
 _NEVER_INVERTED = words("tell tells told call calls called urge urges urged")
 _BEFORE_INVERSION = frozenset((BLOT, "—", "–", "-", ".", "?", "!"))
+_AFTER_PARTICIPLE = words("by from are is were was")
+_MODIFIERS = words("former senior top deputy acting late then incoming outgoing chief other")
 _LONGEST_NAME = 14
 _LONGEST_INSERTION = 25
 
@@ -145,7 +147,10 @@ def _of_verb(tokens: list[_Token], place: int) -> Iterator[Attribution]:
     if inverts and (not before or before in _BEFORE_INVERSION) and (name := _right(tokens, place + 1)):
         yield from _found(name, verb.start, verb.end, kind)
         return
+    following = tokens[place + 1].lower if place + 1 < len(tokens) else ""
     name, fillers = _left(tokens, place)
+    if not fillers and verb.lower.endswith("ed") and following in _AFTER_PARTICIPLE:
+        return
     if name and _agrees(verb, kind, name, fillers):
         yield from _found(name, verb.start, verb.end, kind)
     elif inverts and before == ",":
@@ -161,6 +166,8 @@ def _found(name: list[_Token], cue_start: int, cue_end: int, kind: SourceKind) -
 def _agrees(verb: _Token, kind: SourceKind, name: list[_Token], fillers: frozenset[str]) -> bool:
     """Whether the verb can have that subject: not in the passive, not a noun that looks like a verb."""
     head, word = name[-1], verb.lower
+    if head.lower.endswith("'s"):
+        return False
     if fillers & _PASSIVE and not word.endswith("ing"):
         return False
     if "to" in fillers or (word.endswith("ing") and not fillers & _PASSIVE):
@@ -178,7 +185,8 @@ def _left(tokens: list[_Token], verb: int) -> tuple[list[_Token], frozenset[str]
     while place >= 0 and (tokens[place].is_filler or _is_on_a_day(tokens, place)):
         fillers.add(tokens[place].lower)
         place -= 1
-    place = _over_insertion(tokens, place)
+    # Twice: "the agency (KCNA), a mouthpiece, said".
+    place = _over_insertion(tokens, _over_insertion(tokens, place))
     if place >= 0 and tokens[place].text in PRONOUNS:
         return [tokens[place]], frozenset(fillers)
     end = place + 1
@@ -188,7 +196,7 @@ def _left(tokens: list[_Token], verb: int) -> tuple[list[_Token], frozenset[str]
             place -= 1
         elif token.is_determiner and place + 1 < end:
             place -= 1
-            if place >= 0 and tokens[place].is_determiner:
+            if place >= 0 and tokens[place].is_determiner and tokens[place].lower not in _CLAUSE:
                 continue
             if not (place > 0 and tokens[place].lower in _JOINING and tokens[place - 1].can_be_in_a_name):
                 break
@@ -196,7 +204,14 @@ def _left(tokens: list[_Token], verb: int) -> tuple[list[_Token], frozenset[str]
             place -= 1
         else:
             break
-    return tokens[place + 1 : end], frozenset(fillers)
+    return _without_lead(tokens[place + 1 : end]), frozenset(fillers)
+
+
+def _without_lead(name: list[_Token]) -> list[_Token]:
+    """A name without the words of the clause before that no article sets apart from it."""
+    while name and not (name[0].is_noun or name[0].is_determiner or name[0].lower in _MODIFIERS):
+        name = name[1:]
+    return name
 
 
 def _is_on_a_day(tokens: list[_Token], place: int) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from serving.analysis.aliases import Aliases, Party, plain_name
 from serving.analysis.cues import PEOPLE, words
-from serving.analysis.mentions import TITLES, mentions
+from serving.analysis.mentions import TITLES, can_be_a_persons, mentions
 
 FIRST_PERSON = words("i we us me our my")
 """Whoever speaks, or writes."""
@@ -76,22 +76,24 @@ class Resolver:
 
     def _name(self, said: str, named: Named) -> Party:
         plain = plain_name(said)
-        found = self._known(plain, named)
+        found = self._known(said, plain, named)
         if found is not None:
             return found
         if plain.lower() in _COUNTRY and plain != said:
             state = next((party for party in self._before(named) if party.kind == "state"), None)
             if state is not None:
                 return state
+        if 2 <= len(plain.split()) <= 3 and all(can_be_a_persons(word) for word in plain.split()):
+            return Party(plain, "person")
         return Party(plain if _is_proper(plain) else plain[:1].lower() + plain[1:], "other", self._side(plain))
 
-    def _known(self, plain: str, named: Named) -> Party | None:
+    def _known(self, said: str, plain: str, named: Named) -> Party | None:
         party = self._aliases.find(plain)
         if party is not None and not (party.kind == "person" and " " not in plain):
             return party
         if party is not None:
             return self._namesake(plain, party) or party
-        return self._titled(plain) or self._introduced(plain, named)
+        return self._titled(plain) or self._introduced(said, plain, named)
 
     def _namesake(self, word: str, party: Party) -> Party | None:
         """Somebody else of that name whom the document introduces, where it never gives the listed one's full name."""
@@ -128,13 +130,19 @@ class Resolver:
             return None
         return next((p for p in persons if name in _ends(p.name)), None) or self._aliases.surnames.get(name)
 
-    def _introduced(self, plain: str, named: Named) -> Party | None:
+    def _introduced(self, said: str, plain: str, named: Named) -> Party | None:
         """The person whom the text has called that before: "the minister"."""
         role = plain.split()[-1].lower() if plain else ""
         if role not in PEOPLE or _is_proper(plain.split()[-1]) or len(plain.split()) > 2:
             return None
-        before = bisect_left(self._starts, named.start)
-        return next((m.party for m in reversed(self._mentions[:before]) if role in m.roles), None)
+        before = self._mentions[: bisect_left(self._starts, named.start)]
+        found = next((mention.party for mention in reversed(before) if role in mention.roles), None)
+        if found is not None or role in _BODIES or role.endswith("s") or said.split()[0].lower() != "the":
+            return found
+        # Who has just spoken, and is not called anything else: "the expert".
+        called = {mention.party for mention in before if mention.roles}
+        spoke = (p for n in range(named.sentence, max(-1, named.sentence - _BACK), -1) for p in self._spoke.get(n, ()))
+        return next((party for party in spoke if party.kind == "person" and party not in called), None)
 
     def _side(self, plain: str) -> str | None:
         """The state of "a State Department official"."""

@@ -43,7 +43,7 @@ _ACTS = """
     approved, vote votes voted, plan plans planned planning, decide decides decided, order orders ordered, sign
     signs signed, halt halts halted, freeze freezes froze, need needs needed, try tries tried trying, intend intends
     intended, hail hailed, endorse endorsed, appeal appeals appealed, invite invited, pull pulled, conduct conducts
-    conducted, hold holds held, appear appears, continue continues, begin began, attempt attempts, require requires,
+    conducted, hold holds held, continue continues, begin began, attempt attempts, require requires,
     ban bans banned, block blocks blocked, abandon abandons abandoned, keep keeps kept, push pushes pushed, press
     presses pressed, prefer prefers, favor favors, blast blasted, slam slammed, extend extended, strengthen
     strengthened, send sent, make made, take took, give gave, use used, wish wishes wished, negotiate negotiated,
@@ -100,8 +100,8 @@ PRONOUNS = words("i we he she they it I We He She They It us me")
 WEEKDAYS = words("monday tuesday wednesday thursday friday saturday sunday")
 ADVERBS = WEEKDAYS | words(
     """
-    also then later once again now still just only even always never often earlier further all both merely long
-    first too himself herself themselves yesterday today soon
+    already also then later once again now still just only even always never often earlier further all both merely
+    long first too himself herself themselves yesterday today soon
     """
 )
 """What may stand between a name and its verb, besides words on -ly."""

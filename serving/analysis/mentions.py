@@ -12,13 +12,14 @@ from serving.analysis.cues import NOT_A_NAME, PEOPLE, SPEECH, words
 _TOKEN = re.compile(r"(?:[A-Z]\.){2,}|[A-Z]\.|(?:Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Adm|Gov)\.|\w+(?:[-’'.]\w+)*|[^\w\s]|\n")
 _NAME_WORD = re.compile(r"[A-Z][\w’'-]*[a-z][\w’'-]*|[A-Z]\.")
 _NO_PERSON = words("""
-    Department Ministry Council University Street House Committee Institute Center Centre Force Forces Army Navy News
-    Times Post Party Agency Security State States United Korea Korean North South East West Agreement Treaty Summit War
-    National Foreign International Peninsula Sea Ocean Island Islands City Nations Union Association Foundation Assembly
-    Parliament Court Act Office Government Administration Republic Democratic People Peoples Society Group Corps Command
-    President Minister Secretary Prime Vice Senator Ambassador General Chairman Deputy Defense Defence Representative
-    Adviser Spokesman Spokeswoman Director Chief Special Envoy King Supreme Leader Marshal Sir Lord Professor Senior
-    Saint New San Los Air Square Hotel Embassy Bank Journal Daily Press Radio Reuters Congress Senate Dr Mr Mrs Ms
+    Studies Department Ministry Council University Street House Committee Institute Center Centre Force Forces Army
+    Navy News Times Post Party Agency Security State States United Korea Korean North South East West Agreement
+    Treaty Summit War National Foreign International Peninsula Sea Ocean Island Islands City Nations Union
+    Association Foundation Assembly Parliament Court Act Office Government Administration Republic Democratic People
+    Peoples Society Group Corps Command President Minister Secretary Prime Vice Senator Ambassador General Chairman
+    Deputy Defense Defence Representative Adviser Spokesman Spokeswoman Director Chief Special Envoy King Supreme
+    Leader Marshal Sir Lord Professor Senior Saint New San Los Air Square Hotel Embassy Bank Journal Daily Press
+    Radio Reuters Congress Senate Dr Mr Mrs Ms
     """)
 _RANKS = words(
     """
@@ -77,20 +78,22 @@ def _mentions(tokens: list[re.Match[str]], aliases: Aliases) -> Iterator[Mention
 
 def _listed(tokens: list[re.Match[str]], place: int, aliases: Aliases) -> tuple[int, Party | None]:
     here = [token[0] for token in tokens[place : place + LONGEST]]
+    # "Kim" is nobody's in "Kim Eui-kyum", nor in "Duyeon Kim".
+    before, after = tokens[place - 1][0] if place else "", here[1] if len(here) > 1 else ""
+    alone = not (can_be_a_persons(before) or can_be_a_persons(after))
     for length in range(len(here), 0, -1):
-        if here[length - 1][0].isalnum() and (party := aliases.listed.get(plain_name(" ".join(here[:length])))):
+        if not here[length - 1][0].isalnum():
+            continue
+        party = aliases.listed.get(plain_name(" ".join(here[:length])))
+        if party is not None and (length > 1 or party.kind != "person" or alone):
             return length, party
-    # A person of the field by surname alone, where no given name or initial stands before it.
-    alone = place == 0 or not _NAME_WORD.fullmatch(tokens[place - 1][0]) or tokens[place - 1][0] in _NO_PERSON
-    if alone and not (len(here) > 1 and _NAME_WORD.fullmatch(here[1])):
-        return 1, aliases.surnames.get(plain_name(here[0]))
-    return 0, None
+    return 1, aliases.surnames.get(plain_name(here[0])) if alone else None
 
 
 def _person(tokens: list[re.Match[str]], place: int) -> tuple[int, Party | None]:
     """A full name that a title stands before, or a comma or a verb of speech behind."""
     length = 0
-    while place + length < len(tokens) and length < 4 and _can_be_a_persons(tokens[place + length][0]):
+    while place + length < len(tokens) and length < 4 and can_be_a_persons(tokens[place + length][0]):
         length += 1
     if not 2 <= length <= 3:
         return 0, None
@@ -103,7 +106,8 @@ def _person(tokens: list[re.Match[str]], place: int) -> tuple[int, Party | None]
     return length, Party(name, "person", None, pronoun)  # type: ignore[arg-type]
 
 
-def _can_be_a_persons(word: str) -> bool:
+def can_be_a_persons(word: str) -> bool:
+    """Whether a word can be part of a person's name, by its looks."""
     return bool(_NAME_WORD.fullmatch(word)) and word not in _NO_PERSON | _RANKS | NOT_A_NAME
 
 
