@@ -106,6 +106,12 @@ class _Token:
         return self.is_name or self.lower in PEOPLE
 
     @property
+    def is_plain(self) -> bool:
+        """A word in lower case that neither names anybody nor belongs before a name."""
+        small = self.lower in DETERMINERS or self.lower in _JOINING or self.lower in _MODIFIERS
+        return self.text[0].islower() and not self.is_noun and not small
+
+    @property
     def can_be_in_a_name(self) -> bool:
         if not self.is_word or _APOSTROPHE.split(self.text)[0] in _NO_NAMES:
             return False
@@ -192,6 +198,9 @@ def _left(tokens: list[_Token], verb: int) -> tuple[list[_Token], frozenset[str]
     end = place + 1
     while place >= 0 and end - place <= _LONGEST_NAME:
         token = tokens[place]
+        if place + 1 < end and tokens[place + 1].is_name and token.is_plain:
+            # "the last thing North Korea wants": a name begins behind a noun that is nobody.
+            break
         if token.can_be_in_a_name:
             place -= 1
         elif token.is_determiner and place + 1 < end:

@@ -67,7 +67,7 @@ NOT_A_NAME = words(
     Recently Rather Say Second Separately Several Should Since So Some Soon Still Such Than That The Their Then
     There These This Those Though Through Thus To Today Together Tomorrow Tonight Under Unless Until Upon Was Were
     What When Where Whether Which While Who Whoever Why Will With Without Would Yes Yesterday Yet Your My His Her
-    That's There's Let Please Nobody Everyone Monday Tuesday Wednesday Thursday Friday Saturday Sunday January
+    That's There's Let Please Nobody Everyone D.C. Monday Tuesday Wednesday Thursday Friday Saturday Sunday January
     February March April June July August September October November December Jan Feb Aug Sept Oct Nov Dec Inside
     Outside Around About Against Among Between Here Speaking
     """
