@@ -422,3 +422,11 @@ def test_totals_are_held_against_those_of_the_labels() -> None:
     assert most["difference"]["high"] < most["floor"]["low"]
     assert most["inside"]["value"] > 0.8
     assert done.stdout == run_stance("documents", "evaluate", "--json").stdout
+
+
+def test_a_service_does_not_begin_with_a_bad_alias_file(tmp_path: Path) -> None:
+    path = tmp_path / "names.yaml"
+    path.write_text("Ruritania: {kind: planet}")
+    done = run_stance("serve", STANCE_ALIASES=str(path))
+    assert done.returncode == 1
+    assert "Ruritania.kind" in done.stderr

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from serving.analysis.aliases import Aliases, Party, plain_name
 from serving.analysis.cues import PEOPLE, words
-from serving.analysis.mentions import TITLES, can_be_a_persons, mentions
+from serving.analysis.mentions import TITLES, Persons, can_be_a_persons, mentions
 
 FIRST_PERSON = words("i we us me our my")
 """Whoever speaks, or writes."""
@@ -49,6 +49,7 @@ class Resolver:
         self._text, self._sentences, self._aliases = text, sentences, aliases
         self._mentions = mentions(text, aliases)
         self._starts = [mention.start for mention in self._mentions]
+        self._persons = Persons(text, self._mentions)
         self._spoke: dict[int, list[Party]] = {}
 
     def party(self, named: Named) -> Party | None:
@@ -92,16 +93,8 @@ class Resolver:
         if party is not None and not (party.kind == "person" and " " not in plain):
             return party
         if party is not None:
-            return self._namesake(plain, party) or party
+            return self._persons.namesake(plain, party) or party
         return self._titled(plain) or self._introduced(said, plain, named)
-
-    def _namesake(self, word: str, party: Party) -> Party | None:
-        """Somebody else of that name whom the document introduces, where it never gives the listed one's full name."""
-        persons = [mention.party for mention in self._mentions if mention.party.kind == "person"]
-        full = {plain_name(self._text[m.start : m.end]) for m in self._mentions if m.party == party}
-        if any(len(name.split()) > 1 for name in full):
-            return None
-        return next((other for other in persons if other != party and word in _ends(other.name)), None)
 
     def _titled(self, plain: str) -> Party | None:
         """A person behind a title: "Foreign Minister Wang Yi"; not one behind "aide to"."""
@@ -122,27 +115,19 @@ class Resolver:
         party = self._aliases.listed.get(name)
         if party is not None and party.kind == "person":
             return party
-        persons = [mention.party for mention in self._mentions if mention.party.kind == "person"]
-        exact = next((person for person in persons if person.name == name), None)
-        if exact is not None:
-            return exact
-        if " " in name:
-            return None
-        return next((p for p in persons if name in _ends(p.name)), None) or self._aliases.surnames.get(name)
+        return self._persons.find(name) or (None if " " in name else self._aliases.surnames.get(name))
 
     def _introduced(self, said: str, plain: str, named: Named) -> Party | None:
         """The person whom the text has called that before: "the minister"."""
         role = plain.split()[-1].lower() if plain else ""
         if role not in PEOPLE or _is_proper(plain.split()[-1]) or len(plain.split()) > 2:
             return None
-        before = self._mentions[: bisect_left(self._starts, named.start)]
-        found = next((mention.party for mention in reversed(before) if role in mention.roles), None)
+        found = self._persons.called(role, named.start)
         if found is not None or role in _BODIES or role.endswith("s") or said.split()[0].lower() != "the":
             return found
         # Who has just spoken, and is not called anything else: "the expert".
-        called = {mention.party for mention in before if mention.roles}
         spoke = (p for n in range(named.sentence, max(-1, named.sentence - _BACK), -1) for p in self._spoke.get(n, ()))
-        return next((party for party in spoke if party.kind == "person" and party not in called), None)
+        return next((p for p in spoke if self._persons.is_called_nothing(p, named.start)), None)
 
     def _side(self, plain: str) -> str | None:
         """The state of "a State Department official"."""
@@ -166,12 +151,6 @@ def _fits(pronoun: str, party: Party) -> bool:
     if pronoun == "it":
         return party.kind in ("state", "office") or noun in _BODIES
     return party.kind in ("state", "office") or plural or noun in _BODIES
-
-
-def _ends(name: str) -> tuple[str, str]:
-    """First and last word: the family's name stands first in Korea and China."""
-    parts = name.split()
-    return parts[0], parts[-1]
 
 
 def _is_proper(name: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from serving.analysis.aliases import LONGEST, Aliases, Party, plain_name
@@ -130,3 +131,54 @@ def _roles(tokens: list[re.Match[str]], start: int, end: int) -> frozenset[str]:
                 found.add(token[0].lower())
                 break
     return frozenset(found)
+
+
+class Persons:
+    """The persons whom a document names, to be looked up by what else it calls them.
+
+    Args:
+        text: the document.
+        found: its mentions, in order.
+    """
+
+    def __init__(self, text: str, found: Sequence[Mention]) -> None:
+        self._by_name: dict[str, Party] = {}
+        self._by_end: dict[str, dict[Party, None]] = {}
+        self._in_full: set[Party] = set()
+        self._roles: dict[str, list[tuple[int, Party]]] = {}
+        self._called_from: dict[Party, int] = {}
+        for mention in found:
+            if mention.party.kind == "person":
+                self._add(mention, plain_name(text[mention.start : mention.end]))
+
+    def _add(self, mention: Mention, said: str) -> None:
+        party, parts = mention.party, mention.party.name.split()
+        self._by_name.setdefault(party.name, party)
+        # The family's name stands first in Korea and China.
+        for end in (parts[0], parts[-1]):
+            self._by_end.setdefault(end, {})[party] = None
+        if " " in said:
+            self._in_full.add(party)
+        for role in mention.roles:
+            self._roles.setdefault(role, []).append((mention.start, party))
+            self._called_from.setdefault(party, mention.start)
+
+    def find(self, name: str) -> Party | None:
+        """The person of that full name, or the first of that first or last name."""
+        return self._by_name.get(name) or next(iter(self._by_end.get(name, ())), None)
+
+    def namesake(self, name: str, listed: Party) -> Party | None:
+        """Somebody else of that name, where the text never gives the full name of the listed one."""
+        if listed in self._in_full:
+            return None
+        return next((party for party in self._by_end.get(name, ()) if party != listed), None)
+
+    def called(self, role: str, place: int) -> Party | None:
+        """The last person before a place who was called that: minister, envoy."""
+        given = self._roles.get(role, [])
+        before = bisect_left(given, place, key=lambda entry: entry[0])
+        return given[before - 1][1] if before else None
+
+    def is_called_nothing(self, party: Party, place: int) -> bool:
+        """Whether this is a person whose office was not said before a place."""
+        return party.kind == "person" and self._called_from.get(party, place) >= place
