@@ -17,6 +17,8 @@ from training.home import home_folder
 SCORING_VARIABLE = "STANCE_SCORING_NEEDS_KEY"
 """Environment variable: 1 where scoring needs a key on loopback too; elsewhere it always does."""
 
+ANALYZE_PATH = "/v1/analyze"
+
 KEYED: Mapping[str, KeyScope] = {
     "/v1/labels": KeyScope.LABEL,
     "/v1/retrain": KeyScope.ADMIN,
@@ -24,8 +26,8 @@ KEYED: Mapping[str, KeyScope] = {
 }
 """Paths that need a key, with all below them, and the scope that it must have."""
 
-AS_SCORING = ("/feeds",)
-"""Paths that need a key where scoring does: what they show was scored, and its texts are others'."""
+AS_SCORING = (ANALYZE_PATH, "/feeds")
+"""Paths that need a key where scoring does: they score, or show what was scored, and its texts are others'."""
 
 HOLDER = "stance.key_holder"
 """Where the name of the key's holder stands in a request's scope, where a key was needed."""

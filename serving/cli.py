@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import serving.commands.adjudication
 import serving.commands.agreement
+import serving.commands.analysis
 import serving.commands.batch
 import serving.commands.bench
 import serving.commands.benchmark

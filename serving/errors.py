@@ -16,6 +16,8 @@ CODES: Mapping[str, int] = {
     "empty_text": 400,
     "too_many_texts": 400,
     "text_too_long": 400,
+    "too_many_documents": 400,
+    "too_many_sentences": 400,
     "unknown_target": 400,
     "too_many_labels": 400,
     "unknown_class": 400,

@@ -92,7 +92,17 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
         RequestError: 400, with code, message and field.
     """
     request = parsed(ScoreRequest, body, _CODES)
-    for place, target_id in enumerate(request.targets or ()):
+    check_targets(request.targets, target_ids)
+    return request
+
+
+def check_targets(asked: Sequence[str] | None, target_ids: Sequence[str]) -> None:
+    """Make sure that a model has the targets that are asked for.
+
+    Raises:
+        RequestError: 400, `unknown_target`.
+    """
+    for place, target_id in enumerate(asked or ()):
         if target_id not in target_ids:
             raise RequestError(
                 400,
@@ -100,7 +110,6 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
                 code="unknown_target",
                 field=f"targets.{place}",
             )
-    return request
 
 
 class _Envelope:

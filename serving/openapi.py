@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from serving.access import ANALYZE_PATH
+from serving.analysis.schema import AnalyzeRequest, AnalyzeResponse
 from serving.gate import SCORE_PATH
 from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
 from serving.labels_api import LABELS_PATH
@@ -25,6 +27,7 @@ from serving.schema import (
 
 _MODELS = (
     *(ErrorResponse, ModelResponse, ScoreRequest, ScoreResponse, TargetsResponse),
+    *(AnalyzeRequest, AnalyzeResponse),
     *(LabelsRequest, LabelsResponse, RetrainRequest, JobResponse, JobsResponse),
 )
 _KEY = "key"
@@ -47,6 +50,13 @@ def openapi_document(version: str) -> dict[str, Any]:
         # Without a key, unless the service was started to ask for one.
         "security": [{}, {_KEY: []}],
     }
+    analyze = {
+        **score,
+        "operationId": "analyze",
+        "summary": "Who says what in each document, and what it adds up to",
+        "requestBody": {"required": True, "content": _json("AnalyzeRequest")},
+        "responses": _responses("AnalyzeResponse", 400, 401, 403),
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,6 +66,7 @@ def openapi_document(version: str) -> dict[str, Any]:
         },
         "paths": {
             SCORE_PATH: {"post": score},
+            ANALYZE_PATH: {"post": analyze},
             "/v1/targets": {"get": _get("targets", "Targets, classes and poles", "TargetsResponse")},
             "/v1/model": {"get": _get("model", "The model that answers", "ModelResponse")},
             **_keyed_paths(),

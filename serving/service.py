@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from serving.analysis_api import analysis_routes
 from serving.errors import RequestError, report_to_gate
 from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, TIMEOUT, Gate
@@ -65,6 +66,7 @@ _mounted = Starlette(
         Route(METRICS_PATH, metrics_answer),
         *label_routes(lambda: _live().taxonomy),
         *job_routes(),
+        *analysis_routes(_live, lambda *answered: bentoml.get_current_service().count(*answered)),
     ],
     exception_handlers={RequestError: report_to_gate},
 )
@@ -98,7 +100,8 @@ class Stance:
         self.live.close()
         self.usage.close()
 
-    def _count(self, model: Model, texts: Sequence[str], given: Answers) -> None:
+    def count(self, model: Model, texts: Sequence[str], given: Answers) -> None:
+        """Count what was answered, for `stance drift` and for Prometheus."""
         self.usage.count(model, texts, given)
         count_answers(model, texts, given)
 
@@ -112,7 +115,7 @@ class Stance:
         turn_comes()
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
-        results = score_texts(model, texts, targets, count=self._count)
+        results = score_texts(model, texts, targets, count=self.count)
         return JSONResponse({"model": {"version": model.version}, "results": results})
 
 

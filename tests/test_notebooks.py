@@ -15,8 +15,11 @@ from labels.records import DEFAULT_LABELS, read_records
 from labels.taxonomy import load_taxonomy
 from tests.conftest import PROJECT
 
+ON_ARTICLES = {"04-who-says-what"}
+"""What these show is of the corpus, and nothing without it."""
+
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("0*.ipynb"))
-ABOUT_THE_MODEL = {"02-model-and-errors", "03-feeds"}
+ABOUT_THE_MODEL = {"02-model-and-errors", "03-feeds", "04-who-says-what"}
 """What these show changes with the model that ships, so it need not be what is stored."""
 
 
@@ -64,17 +67,34 @@ def test_it_runs_anywhere_without_the_corpus_and_says_what_is_stored(
     monkeypatch.setenv("STANCE_CACHE", str(tmp_path))
     monkeypatch.delenv("STANCE_CORPUS", raising=False)
     stored, displayed = _shown(notebook), _displayed(notebook)
-    # A cell that fails raises CellExecutionError here.
-    client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()
-    # Fonts that matplotlib looks up on its first run, and the like, are told on stderr.
-    notebook.cells = [_without_stderr(cell) for cell in notebook.cells]
-    if path.stem in ABOUT_THE_MODEL:
+    _run(notebook, tmp_path)
+    if path.stem in ON_ARTICLES:
+        assert any("not at hand" in text for text in _shown(notebook))
+    elif path.stem in ABOUT_THE_MODEL:
         assert _displayed(notebook) == displayed
     else:
         assert _shown(notebook) == stored, "run it again and store it: it shows other labels than there are"
+
+
+@pytest.mark.parametrize("name", sorted(ON_ARTICLES))
+def test_with_the_corpus_it_shows_what_is_stored(
+    name: str, shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.setenv("STANCE_CORPUS", str(shared_corpus.resolve()))
+    notebook = nbformat.read(PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
+    displayed = _displayed(notebook)
+    _run(notebook, tmp_path)
+    assert _displayed(notebook) == displayed
+    assert not any("not at hand" in text for text in _shown(notebook))
+
+
+def _run(notebook: Any, folder: Path) -> None:
+    # A cell that fails raises CellExecutionError here.
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    # Fonts that matplotlib looks up on its first run, and the like, are told on stderr.
+    notebook.cells = [_without_stderr(cell) for cell in notebook.cells]
 
 
 def _without_stderr(cell: Any) -> Any:

@@ -103,6 +103,7 @@ def serve(
     there is none. On another address than that of this machine itself, scoring too needs a key (`stance keys create`).
     """
     from serving.access import SCORING_VARIABLE, is_loopback
+    from serving.analysis.aliases import ALIASES_VARIABLE, load_aliases
     from serving.keys import read_keys
     from serving.live_model import first_live
     from serving.rate_limits import rate_limit
@@ -112,6 +113,8 @@ def serve(
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
     rate_limit()
+    if os.environ.get(ALIASES_VARIABLE):
+        load_aliases()
     if not is_loopback(host):
         if not read_keys(home_folder()):
             raise StanceError(
