@@ -13,6 +13,7 @@ import serving.commands.benchmark
 import serving.commands.drift
 import serving.commands.evaluation
 import serving.commands.exchange
+import serving.commands.holders
 import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling
