@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from labels.errors import StanceError, needs_package
 from training.encoder_packages import encoder_named
 from training.held_out import Fold, folds_of, starts_with_any
+from training.holder import Holder
 from training.holder_figures import as_noted, compared, is_right
 from training.holder_labels import KINDS, NAMED, NotedSentence, holders_fingerprint, kinds_of
 from training.holder_network import LONGEST, Found, HolderNetwork
@@ -124,7 +125,7 @@ def _held_out_figures(
     if not folds:
         return {"method": "none: too few groups to hold any out"}
     rows = sorted(found)
-    holders = {}
+    holders: dict[int, Holder] = {}
     for _, test in folds:
         # Nobody's probability is calibrated on the groups that it is judged by.
         others = sorted(set(rows) - set(test.tolist()))

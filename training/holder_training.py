@@ -95,6 +95,16 @@ def fit_holders(
     Where a name stands more than once, any of its places is right: their probabilities are added. The same seed gives
     the same network on the same machine.
     """
+    threads = torch.get_num_threads()
+    # Matrices of this size are multiplied as fast by one thread, and always in the same order.
+    torch.set_num_threads(1)
+    try:
+        return _fitted(lesson, settings, progress, what)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fitted(lesson: HolderLesson, settings: HolderSettings, progress: Progress | None, what: str) -> HolderNetwork:
     torch.manual_seed(settings.seed)
     first = lesson.read[0]
     network = _Network(first.states.shape[1] + first.features.shape[1], len(first.pooled), settings)
@@ -111,7 +121,7 @@ def fit_holders(
         for batch in _batches([len(each.offsets) for each in lesson.read], settings.batch, random):
             loss = _loss(network, lesson.rows(batch))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
