@@ -132,7 +132,8 @@ def _held_out_figures(
         calibration = _calibrated(sentences, read, found, others)
         holders |= {i: holder_of(found[i], read[i].offsets, calibration) for i in test.tolist()}
     return {
-        "method": f"groups of the training part held out in {len(folds)} folds; settings were chosen on groups of the same part",
+        "method": f"groups of the training part held out in {len(folds)} folds; settings were chosen on groups of the "
+        "same part",
         **compared([sentences[i] for i in rows], [holders[i] for i in rows]),
     }
 

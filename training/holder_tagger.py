@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -37,6 +38,7 @@ HOLDER_MODEL = Path(__file__).parent / "holder_model"
 
 _ABOUT, _WEIGHTS, _METRICS, _MARKS = "holder.json", "weights.safetensors", "metrics.json", "trained_on.safetensors"
 _READ_TOGETHER = 64
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _MEND = "Train it again: `stance holders train --out DIR`."
 
 
@@ -102,6 +104,8 @@ class HolderTagger:
         Raises:
             StanceError: the encoder is not installed, or a file of it has another hash.
         """
+        # A lone half of a surrogate pair, which no tokenizer takes, gives way to a mark of the same length.
+        texts = [_HALF_A_PAIR.sub("\ufffd", text) for text in texts]
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         tagged: dict[int, Holder] = {}
         for first in range(0, len(order), _READ_TOGETHER):
