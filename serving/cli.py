@@ -19,6 +19,7 @@ import serving.commands.fast_path
 import serving.commands.feeds
 import serving.commands.feeds_report
 import serving.commands.feeds_run
+import serving.commands.holders
 import serving.commands.keys
 import serving.commands.label_quality
 import serving.commands.labelling

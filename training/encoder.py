@@ -32,6 +32,11 @@ def layer_output(layer: int) -> str:
     return f"layer_{layer}"
 
 
+def token_output(layer: int) -> str:
+    """Name of the output that holds a layer's states of all tokens, as they are; shape (texts, tokens, dimensions)."""
+    return f"tokens_{layer}"
+
+
 def read_tokenizer(package: EncoderPackage) -> Tokenizer:
     """The encoder's tokenizer, cutting at `max_tokens` and padding nothing.
 
@@ -87,7 +92,7 @@ class SentenceEncoder:
 
     Args:
         package: which encoder.
-        outputs: what is joined, in this order: `layer_output(n)`, MEAN, FIRST.
+        outputs: what is joined, in this order: `layer_output(n)`, MEAN, FIRST; or, for `run` alone, `token_output(n)`.
         cache: where embeddings are kept by text hash; None computes each anew.
         adapters: low-rank changes of its weights, see `training.low_rank`.
 
@@ -221,8 +226,14 @@ class SentenceEncoder:
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Embeddings of one batch, in the order of its rows."""
-        given = self._session.run(self.outputs, {"input_ids": batch.ids, "attention_mask": batch.mask})
-        return np.concatenate(given, axis=1)
+        return np.concatenate(self.run(batch), axis=1)
+
+    def run(self, batch: Batch) -> list[NDArray[np.float32]]:
+        """The outputs of one batch one by one; of `token_output(n)` what stands at padding means nothing."""
+        given: list[NDArray[np.float32]] = self._session.run(
+            self.outputs, {"input_ids": batch.ids, "attention_mask": batch.mask}
+        )
+        return given
 
 
 _PUBLISHED: WeakValueDictionary[tuple[str, ...], ort.InferenceSession] = WeakValueDictionary()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from training.encoder import FIRST, MEAN, layer_output
+from training.encoder import FIRST, MEAN, layer_output, token_output
 from training.encoder_packages import ENCODERS, EncoderPackage
 
 
@@ -19,7 +19,8 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
 
     `layer_0` is what the token embeddings give, `layer_N` the last layer. Each is pooled by the mean over the tokens
     that are not padding and brought to length 1, as the encoder's own last layer is (sentence-transformers,
-    `1_Pooling` and `2_Normalize`). MEAN and FIRST are of the last layer and keep their length.
+    `1_Pooling` and `2_Normalize`). MEAN and FIRST are of the last layer and keep their length. The states of all tokens
+    are outputs too, as they are; what is not asked for is not copied out.
     """
     import onnx
     import torch
@@ -39,10 +40,11 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
             weight = attention_mask.unsqueeze(-1).to(layers[0].dtype)
             pooled = [(states * weight).sum(1) / weight.sum(1).clamp(min=1e-9) for states in layers]
             unit = [torch.nn.functional.normalize(each, dim=1) for each in pooled]
-            return (*unit, pooled[-1], layers[-1][:, 0])
+            return (*unit, pooled[-1], layers[-1][:, 0], *layers[1:])
 
     encoder = torch_encoder(package).eval()
-    outputs = [*(layer_output(layer) for layer in range(package.layers + 1)), MEAN, FIRST]
+    pooled = [*(layer_output(layer) for layer in range(package.layers + 1)), MEAN, FIRST]
+    states = [token_output(layer) for layer in range(1, package.layers + 1)]
     example = torch.full((2, 7), package.padding + 1, dtype=torch.int64)
     buffer = io.BytesIO()
     torch.onnx.export(
@@ -50,11 +52,12 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
         (example, torch.ones_like(example)),
         buffer,  # type: ignore[arg-type]  # a stream is taken too where dynamo=False
         input_names=["input_ids", "attention_mask"],
-        output_names=outputs,
+        output_names=pooled + states,
         dynamic_axes={
             "input_ids": {0: "texts", 1: "tokens"},
             "attention_mask": {0: "texts", 1: "tokens"},
-            **{name: {0: "texts"} for name in outputs},
+            **{name: {0: "texts"} for name in pooled},
+            **{name: {0: "texts", 1: "tokens"} for name in states},
         },
         opset_version=17,
         do_constant_folding=False,
