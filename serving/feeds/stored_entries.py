@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import reader
 from reader import EntryUpdateStatus, Reader
@@ -54,8 +55,8 @@ class StoredEntries:
 
     def forget_old(self, now: datetime) -> None:
         """Remove entries that were taken long ago; looks for them once a day."""
-        looked = self._reader.get_tag((), self._tag, None)
-        if looked and now - datetime.fromisoformat(str(looked)) < timedelta(days=1):
+        looked: Any = self._reader.get_tag((), self._tag, None)
+        if looked and now - datetime.fromisoformat(looked["at"]) < timedelta(days=1):
             return
         old = [
             (entry.feed_url, entry.id)
@@ -67,7 +68,7 @@ class StoredEntries:
             with suppress(reader.FeedNotFoundError):
                 self._reader.add_entry({"feed_url": feed, "id": guid}, overwrite=True)
                 self._reader.delete_entry((feed, guid), missing_ok=True)
-        self._reader.set_tag((), self._tag, now.isoformat())
+        self._reader.set_tag((), self._tag, {"at": now.isoformat()})
 
 
 def _wait_again(opened: Reader, entry: EntryData, status: EntryUpdateStatus) -> None:
