@@ -739,7 +739,7 @@ def test_a_list_of_feeds_is_imported_with_all_its_folders(tmp_path: Path) -> Non
         ),
         (
             ("<opml>", '<outline xmlUrl="http://[::1]/x"/>', "</opml>"),
-            ":3: http://[::1]/x: ::1 leads to ::1, which is not",
+            ":3: http://[::1]/x: ::1 is not a public address",
         ),
     ],
 )

@@ -221,6 +221,9 @@ import pyarrow, pyarrow.parquet
 
 import serving.feeds.scoring_articles as scoring
 import serving.feeds.taking_in as taking
+from labels.splitting import sentence_spans
+from serving.scoring import score_texts
+from training.model_folder import load_model
 import serving.feeds.batches as batches
 from serving.feeds.state import open_state, state_url
 from serving.feeds import tables
@@ -326,6 +329,8 @@ def say(**what):
     print(json.dumps(what), flush=True)
 
 
+# What is imported and read at first use is there in all forks then.
+score_texts(load_model(model), [MAYOR[start:end] for start, end in sentence_spans(MAYOR)])
 GIVEN = entries(0, 14)
 fresh()
 Waiting(place / "waiting.sqlite").add(*GIVEN)

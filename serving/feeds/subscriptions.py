@@ -18,7 +18,7 @@ import reader
 from reader import Reader, make_reader
 
 from labels.errors import StanceError
-from serving.feeds.addresses import checked_url, is_public, resolve
+from serving.feeds.addresses import checked_url, is_public, refuse_private, resolve
 from serving.feeds.entry import Entry
 from serving.feeds.fetching import Fetcher, Limits
 from serving.feeds.health import KeptHealth, Schedule
@@ -26,7 +26,7 @@ from serving.feeds.opml import Outline, read_opml
 from serving.feeds.politeness import Manners
 from serving.feeds.rounds import HOSTS_AT_ONCE, Polled, Rounds
 from serving.feeds.stored_entries import StoredEntries
-from serving.feeds.troubles import FetchError, RefusedError, Trouble
+from serving.feeds.troubles import FetchError, Trouble
 from training.outcomes import Progress
 
 DATABASE = "subscriptions.sqlite"
@@ -159,12 +159,9 @@ class Subscriptions:
             addresses = resolve(checked.host, checked.port or 443, _LOOKUP)
         except FetchError:
             return str(checked), False
-        private = [address for address in addresses if not is_public(address)]
-        if private and not self.fetcher.allow_private:
-            raise RefusedError(
-                f"{checked.host} leads to {private[0]}, which is not a public address (--allow-private allows it)"
-            )
-        return str(checked), bool(private)
+        if not self.fetcher.allow_private:
+            refuse_private(checked.host, addresses)
+        return str(checked), not all(map(is_public, addresses))
 
     def remove(self, url: str) -> None:
         """Forget a feed, and its entries that wait.
