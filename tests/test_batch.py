@@ -368,18 +368,18 @@ CALLS = ("replace", "fsync", "unlink", "rmdir", "mkdir")
 
 @pytest.mark.parametrize("ending", [".jsonl", ""])
 def test_killed_anywhere_it_goes_on_to_the_same_end(
-    ending: str, meals_model: Path, tmp_path: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+    ending: str, meals_model: Path, folder_in_memory: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ended at once, with nothing tidied up, before each of the calls that change what lies on disk."""
-    source = write_lines(tmp_path / "in.jsonl", [*_rows(17), {"text": None}])
+    source = write_lines(folder_in_memory / "in.jsonl", [*_rows(17), {"text": None}])
     model = load_model(meals_model)
     monkeypatch.setattr("serving.batch.run.load_model", lambda folder: model)
     more = {} if ending else {"to": "datasets"}
-    (tmp_path / "a").mkdir()
-    _score(source, tmp_path / "a" / f"out{ending}", meals_model, **more)
-    wanted = _content(tmp_path / "a" / f"out{ending}")
-    (tmp_path / "b").mkdir()
-    out = tmp_path / "b" / f"out{ending}"
+    (folder_in_memory / "a").mkdir()
+    _score(source, folder_in_memory / "a" / f"out{ending}", meals_model, **more)
+    wanted = _content(folder_in_memory / "a" / f"out{ending}")
+    (folder_in_memory / "b").mkdir()
+    out = folder_in_memory / "b" / f"out{ending}"
 
     def killed_at(number: int) -> bool:
         """Whether it came to so many calls; if not, it has ended by itself."""

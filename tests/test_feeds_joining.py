@@ -105,11 +105,9 @@ def test_a_question_that_was_begun_before_is_answered_after(tmp_path: Path, taxo
 CALLS = ("replace", "fsync", "unlink", "open")
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_end(
-    tmp_path: Path, taxonomy: Taxonomy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_anywhere_it_goes_on_to_the_same_end(folder_in_memory: Path, taxonomy: Taxonomy) -> None:
     """Ended at once, before each call that changes what lies on disk, and before each commit."""
-    folder = tmp_path / "feeds"
+    folder = folder_in_memory / "feeds"
     _fill(folder, taxonomy)
     before, files = _seen(folder), len(files_of(folder))
     kills = 0

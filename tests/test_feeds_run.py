@@ -393,11 +393,11 @@ def killed(folder: Path, model: Path, state: str, moments: int) -> list[dict[str
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moments"), [("sqlite", 50), ("postgresql", 10)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
-    kind: str, moments: int, request: pytest.FixtureRequest, tmp_path: Path, meals_model: Path
+    kind: str, moments: int, request: pytest.FixtureRequest, folder_in_memory: Path, meals_model: Path
 ) -> None:
     # The state of SQLite lies in the folder, as it does for users.
     state = request.getfixturevalue("postgres").format("postgres") if kind == "postgresql" else ""
-    said = killed(tmp_path, meals_model, state, moments)
+    said = killed(folder_in_memory, meals_model, state, moments)
     whole = said[0]["expected"]
     for part in ("articles", "appearances", "unread", "rows"):
         assert len({json.dumps(one) for one in whole[part]}) == len(whole[part]) > 1
