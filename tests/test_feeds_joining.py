@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from labels.taxonomy import Taxonomy
+from serving.feeds.folder import STATE_VARIABLE
 from serving.feeds.joining import LINGER, Joined, join_files
 from serving.feeds.query import open_scores, query
 from serving.feeds.run_lock import run_lock
@@ -62,7 +63,10 @@ def _seen(folder: Path) -> list[list[tuple[Any, ...]]]:
     return [list(query(folder, sql).rows) for sql in SEEN]
 
 
-def test_each_past_day_becomes_one_file_and_nothing_else_changes(tmp_path: Path, taxonomy: Taxonomy) -> None:
+def test_each_past_day_becomes_one_file_and_nothing_else_changes(
+    tmp_path: Path, taxonomy: Taxonomy, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, state)
     _fill(tmp_path, taxonomy)
     before, files = _seen(tmp_path), files_of(tmp_path)
     assert len(files) == 11
