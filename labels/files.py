@@ -22,19 +22,30 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         StanceError: the file cannot be written; an older one is as it was.
     """
+    with writing_whole(path) as fresh:
+        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` for a file that takes its place, on disk, when the block ends well.
+
+    A link is followed, and its target replaced.
+
+    Raises:
+        StanceError: the file cannot be written; an older one is as it was.
+    """
     place = path.resolve()
     fresh = place.with_name(f".{place.name}-{os.getpid()}")
     try:
-        with fresh.open("wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield fresh
+        sync(fresh)
         if place.exists():
             fresh.chmod(place.stat().st_mode)
         os.replace(fresh, place)
         sync(place.parent)
     except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
+        raise StanceError(f"cannot be written: {error.strerror or error}", path=path) from error
     finally:
         fresh.unlink(missing_ok=True)
 

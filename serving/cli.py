@@ -31,6 +31,7 @@ import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands
 from labels.errors import StanceError, needs_package
 from serving.commands.console import app, err
+from serving.extras import extra_with
 
 SEVERAL = ("--labels", "--models", "--sizes")
 """Options that may be followed by several values."""
@@ -59,8 +60,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("labels", "training", "serving"):
             raise
-        # What serves is installed without the packages that training and label work need.
-        err.print(f"error: {needs_package('this', error.name, 'train')}", markup=False)
+        # What serves is installed without the packages that training, label work, feeds and large files need.
+        module = (error.name or "").split(".")[0]
+        extra = extra_with(module, "feeds" if sys.argv[1:2] in (["feeds"], ["batch"]) else "train")
+        err.print(f"error: {needs_package('this', module, extra)}", markup=False)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

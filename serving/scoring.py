@@ -67,6 +67,15 @@ def score_texts(
     ]
 
 
+def check_fast(model: Model) -> None:
+    """Before anything is scored with the fast path.
+
+    Raises:
+        StanceError: the model has none.
+    """
+    model.by_fast_path(["A sentence."])
+
+
 def _answer(target: Target, probabilities: NDArray[np.float64], outcome: int, abstained: bool) -> dict[str, Any]:
     given = {label: round(float(p), DECIMALS) for label, p in zip(target.outcomes, probabilities, strict=False)}
     return {

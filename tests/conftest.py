@@ -91,6 +91,18 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     return path
 
 
+@pytest.fixture
+def folder_in_memory(tmp_path: Path) -> Iterator[Path]:
+    """For what is killed and done again many times: a kill of a process loses nothing of a folder, wherever it lies,
+    and on a disk that others use waiting for it takes most of the time. On disk where there is no such place."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="stance-tests-", dir=memory) as name:
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
 def shared_corpus() -> Path:
     """The corpus that the project's own stand-off labels point into."""

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import serving.batch.survey
 from labels.errors import StanceError
+from serving.batch.layout import Layout
 from serving.batch.run import Request, score_file
 from serving.batch.sources import open_source
 from serving.scoring import score_texts
@@ -199,7 +200,7 @@ def test_a_folder_of_texts(meals_model: Path, tmp_path: Path) -> None:
 def test_articles_are_split_into_sentences(out: str, meals_model: Path, tmp_path: Path) -> None:
     articles = [" ".join(SENTENCES[:3]), f"Lunch at last\n\n  {SENTENCES[3]}\n", SENTENCES[0]]
     source = _as_parquet(tmp_path / "in", [{"id": n, "text": text} for n, text in enumerate(articles)])
-    done = _score(source, tmp_path / out, meals_model, split=True)
+    done = _score(source, tmp_path / out, meals_model, layout=Layout(split=True))
     rows = pq.read_table(tmp_path / out).to_pylist() if out.endswith("t") else _lines(tmp_path / out)
     assert [(row["id"], row["sentence"], row["text"]) for row in rows] == [
         (0, 0, SENTENCES[0]),
@@ -316,6 +317,26 @@ def test_what_cannot_be_read_leaves_nothing(
     assert _beside(tmp_path / "out.jsonl") == set()
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
+def test_with_the_fast_path_each_row_says_what_answered(name: str, tmp_path: Path) -> None:
+    texts = ["Snow fell on the capital.", "He said that sanctions, which he had opposed, might yet be eased in part."]
+    source, out = write_lines(tmp_path / "in.jsonl", [{"text": text} for text in texts]), tmp_path / name
+    score_file(Request(source, out, layout=Layout(fast=True)), lambda what, done, total: None)
+    expected = [answer["path"] for answer in score_texts(load_model(None), texts, fast=True)]
+    read = {"out.jsonl": _lines, "out.csv": _table, "out.parquet": lambda path: pq.read_table(path).to_pylist()}
+    assert [row["path"] for row in read[name](out)] == expected
+    with pytest.raises(StanceError, match="fast path: yes there, no now"):
+        score_file(Request(source, out), lambda what, done, total: None)
+
+
+def test_the_fast_path_is_asked_of_a_model_that_has_one(meals_model: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", _rows(3))
+    done = run_stance("batch", "score", source, tmp_path / "out.csv", "--model", meals_model, "--fast")
+    assert done.returncode == 1
+    assert "has no fast path" in done.stderr
+    assert _beside(tmp_path / "out.csv") == set()
+
+
 def test_something_else_at_the_same_place_is_refused(
     meals_model: Path, other_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,7 +347,7 @@ def test_something_else_at_the_same_place_is_refused(
     with pytest.raises(StanceError, match="model: "):
         _score(source, out, other_model)
     with pytest.raises(StanceError, match="split sentences: no there, yes now"):
-        _score(source, out, meals_model, split=True)
+        _score(source, out, meals_model, layout=Layout(split=True))
     write_lines(source, _rows(6))
     with pytest.raises(StanceError, match="input: "):
         _score(source, out, meals_model)
@@ -347,18 +368,18 @@ CALLS = ("replace", "fsync", "unlink", "rmdir", "mkdir")
 
 @pytest.mark.parametrize("ending", [".jsonl", ""])
 def test_killed_anywhere_it_goes_on_to_the_same_end(
-    ending: str, meals_model: Path, tmp_path: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+    ending: str, meals_model: Path, folder_in_memory: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ended at once, with nothing tidied up, before each of the calls that change what lies on disk."""
-    source = write_lines(tmp_path / "in.jsonl", [*_rows(17), {"text": None}])
+    source = write_lines(folder_in_memory / "in.jsonl", [*_rows(17), {"text": None}])
     model = load_model(meals_model)
     monkeypatch.setattr("serving.batch.run.load_model", lambda folder: model)
     more = {} if ending else {"to": "datasets"}
-    (tmp_path / "a").mkdir()
-    _score(source, tmp_path / "a" / f"out{ending}", meals_model, **more)
-    wanted = _content(tmp_path / "a" / f"out{ending}")
-    (tmp_path / "b").mkdir()
-    out = tmp_path / "b" / f"out{ending}"
+    (folder_in_memory / "a").mkdir()
+    _score(source, folder_in_memory / "a" / f"out{ending}", meals_model, **more)
+    wanted = _content(folder_in_memory / "a" / f"out{ending}")
+    (folder_in_memory / "b").mkdir()
+    out = folder_in_memory / "b" / f"out{ending}"
 
     def killed_at(number: int) -> bool:
         """Whether it came to so many calls; if not, it has ended by itself."""

@@ -38,6 +38,15 @@ def subscribe(folder: Path, *urls: str) -> None:
             subscriptions.add(url)
 
 
+def by_outlet(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Articles, appearances and sentences by outlet."""
+    sql = "SELECT * FROM by_outlet WHERE target = 'free_meals'"
+    asked = run_stance("feeds", "query", "--folder", folder, "--json", sql)
+    assert asked.returncode == 0, asked.stderr
+    rows = map(json.loads, asked.stdout.splitlines())
+    return {row["outlet"]: (row["articles"], row["appearances"], row["sentences"]) for row in rows}
+
+
 @pytest.mark.slow
 def test_from_feeds_to_answers(tmp_path: Path, meals_model: Path) -> None:
     folder = tmp_path / "feeds"
@@ -46,7 +55,8 @@ def test_from_feeds_to_answers(tmp_path: Path, meals_model: Path) -> None:
         link = server.serve("/lessons", page, "text/html")
         wire = item("a", "Free lunch", link="http://example.org/lunch", content=f"<p>{CANTEEN}</p>")
         copied = item("b", "Lunch is free", link="http://example.net/1", content=f"<p>{CANTEEN} (Wire)</p>")
-        short = item("c", "Lessons", link=link, summary="Teachers rejected the plan to let lessons begin at nine.")
+        cut = "Teachers rejected the plan to let lessons begin at nine. […]"
+        short = item("c", "Lessons", link=link, content=f"<p>{cut}</p>")
         subscribe(
             folder,
             server.serve("/one", rss(wire, short, title="The Harbour Post")),
@@ -57,27 +67,25 @@ def test_from_feeds_to_answers(tmp_path: Path, meals_model: Path) -> None:
         done = run_stance(*command)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
-        again = run_stance(*command[:-1])
+        edited = item("a", "Free lunch", link="http://example.org/lunch", content=f"<p>{CANTEEN} The plan failed.</p>")
+        server.serve("/one", rss(edited, short, title="The Harbour Post"))
+        before = by_outlet(folder)
+        again = run_stance(*command)
     assert (said["feeds"], said["new"], said["articles"], said["duplicates"], said["scored"]) == (3, 3, 2, 1, 2)
     assert [trouble["reason"] for trouble in said["troubles"]] == ["there is nothing at this address (HTTP 404)"]
     assert said["sentences"] == 8
-    assert "0 articles scored" in again.stdout
-    assert len(files_of(folder)) == 1
+    assert len(files_of(folder)) == 2
+    said = json.loads(again.stdout)
+    assert (said["new"], said["articles"], said["versions"], said["scored"]) == (0, 1, 1, 1)
+    assert before == {"The Harbour Post": (2, 2, 8), "The Valley News": (1, 1, 5)}
+    # The wire's copy stays as it was, and the edited text takes the place of the one before at its own address.
+    assert by_outlet(folder) == {"The Harbour Post": (2, 2, 9), "The Valley News": (1, 1, 5)}
 
-    asked = run_stance(
-        "feeds", "query", "--folder", folder, "--json", "SELECT * FROM by_outlet WHERE target = 'free_meals'"
-    )
-    assert asked.returncode == 0, asked.stderr
-    rows = {row["outlet"]: row for row in map(json.loads, asked.stdout.splitlines())}
-    assert {name: (row["articles"], row["appearances"], row["sentences"]) for name, row in rows.items()} == {
-        "The Harbour Post": (2, 2, 8),
-        "The Valley News": (1, 1, 5),
-    }
     listed = run_stance(
         "feeds", "query", "--folder", folder, "--csv", "SELECT date, title, extracted_from FROM articles"
     )
     assert sorted(csv.reader(io.StringIO(listed.stdout))) == [
-        ["2026-10-05", "Free lunch", "feed"],
+        *[["2026-10-05", "Free lunch", "feed"]] * 2,
         ["2026-10-05", "Lessons", "page"],
         ["date", "title", "extracted_from"],
     ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import ssl
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
@@ -26,8 +29,11 @@ from serving.feeds.entry import Entry
 from serving.feeds.fetching import USER_AGENT, Fetcher, Limits
 from serving.feeds.health import Schedule
 from serving.feeds.inflating import TooLargeError, read_within
+from serving.feeds.parsing_process import ParsingProcess
 from serving.feeds.politeness import LONGEST_ASKED, Manners, Politeness, retry_after
-from serving.feeds.subscriptions import Polled, Subscriptions, open_subscriptions
+from serving.feeds.rounds import Polled
+from serving.feeds.stored_entries import KEPT
+from serving.feeds.subscriptions import Subscriptions, open_subscriptions
 from serving.feeds.troubles import FetchError, NotYetError, RefusedError
 from serving.version import VERSION
 from tests.conftest import run_stance
@@ -242,6 +248,91 @@ def test_no_broken_feed_stops_another_and_each_says_what_is_wrong(server: FeedSe
     assert {name: reason for name, (_, reason) in BROKEN.items() if reason not in said[name]} == {}
     assert set(said) == set(BROKEN)
     assert sorted(entry.feed for entry in feeds.waiting()) == good
+
+
+def test_a_feed_that_takes_too_long_to_read_is_given_up_and_the_others_are_read(
+    server: FeedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.feeds.rounds.ParsingProcess", partial(ParsingProcess, longest=0.25))
+    paragraphs = "<p>The <b>ferry</b> was <a href='/late'>late</a>.</p>" * 100
+    with open_subscriptions(tmp_path, allow_private=True) as feeds:
+        slow = server.serve("/2", rss(*(item(str(number), content=paragraphs) for number in range(300))))
+        for url in (server.serve("/1", rss(item("a"))), slow, server.serve("/3", JSON_FEED), server.serve("/4", ATOM)):
+            feeds.add(url)
+        polled = poll(feeds)
+        assert [(trouble.feed, trouble.reason) for trouble in polled.troubles] == [(slow, "takes too long to read")]
+        assert {entry.feed for entry in feeds.waiting()} == {server.url(path) for path in ("/1", "/3", "/4")}
+
+
+def test_a_round_that_is_stopped_while_a_feed_is_parsed_ends_and_blames_nobody(
+    server: FeedServer, feeds: Subscriptions
+) -> None:
+    paragraphs = "<p>The <b>ferry</b> was <a href='/late'>late</a>.</p>" * 100
+    url = server.serve("/feed", rss(*(item(str(number), content=paragraphs) for number in range(120))))
+    feeds.add(url)
+    began = threading.Event()
+
+    def stop() -> bool:
+        """Once the feed was sent."""
+        began.set() if server.paths() else None
+        return began.is_set()
+
+    assert feeds.poll(NOON, None, stop).feeds == 0
+    assert trouble_of(feeds, url) is None
+    assert poll(feeds).new == 120
+
+
+def test_an_entry_that_was_edited_waits_again(server: FeedServer, tmp_path: Path) -> None:
+    url = server.serve("/feed", rss(item("a", content="It is late."), item("b")))
+    with open_subscriptions(tmp_path, allow_private=True) as feeds:
+        feeds.add(url)
+        poll(feeds)
+        feeds.taken(feeds.waiting())
+        server.serve("/feed", rss(item("a", content="It is on time."), item("b")))
+        assert poll(feeds).new == 0
+        assert [(entry.guid, entry.html) for entry in feeds.waiting()] == [("a", "It is on time.")]
+        feeds.taken(feeds.waiting())
+        poll(feeds)
+        assert entries(feeds) == []
+
+
+def test_an_edit_waits_though_the_round_was_killed_before_it_was_noted(
+    server: FeedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with open_subscriptions(tmp_path, allow_private=True) as feeds:
+        feeds.add(server.serve("/feed", rss(item("a", content="It is late."), item("b"))))
+        poll(feeds)
+        feeds.taken(feeds.waiting())
+    server.serve("/feed", rss(item("a", content="It is on time."), item("b")))
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.feeds.stored_entries._wait_again", killed)
+        with pytest.raises(KilledError), open_subscriptions(tmp_path, allow_private=True) as feeds:
+            poll(feeds)
+    with open_subscriptions(tmp_path, allow_private=True) as feeds:
+        poll(feeds)
+        assert [(entry.guid, entry.html) for entry in feeds.waiting()] == [("a", "It is on time.")]
+
+
+def test_what_was_taken_long_ago_is_forgotten_and_comes_back_at_most_once(server: FeedServer, tmp_path: Path) -> None:
+    url = server.serve("/feed", rss(item("old"), item("kept"), item("waiting")))
+    now = datetime.now(UTC)
+    with open_subscriptions(tmp_path, allow_private=True) as feeds:
+        feeds.add(url)
+        poll(feeds, now)
+        feeds.taken(entry for entry in entries(feeds) if entry.guid != "waiting")
+        server.serve("/feed", rss(item("kept")))
+        poll(feeds, now + KEPT + timedelta(days=1))
+        assert [entry.guid for entry in feeds.waiting()] == ["waiting"]
+        with closing(sqlite3.connect(tmp_path / "subscriptions.sqlite")) as db:
+            assert db.execute("SELECT id FROM entries").fetchall() == [("waiting",)]
+        poll(feeds, now + KEPT + timedelta(days=2))
+        assert [entry.guid for entry in feeds.waiting()] == ["kept", "waiting"]
 
 
 def test_a_host_that_is_not_there_is_said(server: FeedServer, feeds: Subscriptions) -> None:
@@ -648,7 +739,7 @@ def test_a_list_of_feeds_is_imported_with_all_its_folders(tmp_path: Path) -> Non
         ),
         (
             ("<opml>", '<outline xmlUrl="http://[::1]/x"/>', "</opml>"),
-            ":3: http://[::1]/x: ::1 leads to ::1, which is not",
+            ":3: http://[::1]/x: ::1 is not a public address",
         ),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from labels.errors import StanceError
 from serving.feeds.query import Scores, open_scores, query
-from tests.conftest import run_stance
+from tests.conftest import PROJECT, run_stance
 from tests.feeds_parts import COOK, MAYOR, NOON, Waiting, entry, files_of, run
 
 
@@ -172,3 +172,17 @@ def test_places_lead_to_the_sentence(scored: Path, scores: Scores) -> None:
     """
     rows = list(scores.ask(sql).rows)
     assert [MAYOR[start:end] for _, start, end, _ in rows] == [text for *_, text in rows]
+
+
+def _asked_in(page: str) -> list[str]:
+    text = (PROJECT / page).read_text(encoding="utf8")
+    return re.findall(r'stance feeds query "([^"]+)"', text)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/feeds.md"])
+def test_the_questions_of_the_documents_are_answered(page: str, scores: Scores) -> None:
+    asked = _asked_in(page)
+    assert asked
+    for sql in asked:
+        if "…" not in sql:
+            assert scores.ask(sql).columns

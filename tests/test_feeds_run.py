@@ -221,6 +221,9 @@ import pyarrow, pyarrow.parquet
 
 import serving.feeds.scoring_articles as scoring
 import serving.feeds.taking_in as taking
+from labels.splitting import sentence_spans
+from serving.scoring import score_texts
+from training.model_folder import load_model
 import serving.feeds.batches as batches
 from serving.feeds.state import open_state, state_url
 from serving.feeds import tables
@@ -326,6 +329,8 @@ def say(**what):
     print(json.dumps(what), flush=True)
 
 
+# What is imported and read at first use is there in all forks then.
+score_texts(load_model(model), [MAYOR[start:end] for start, end in sentence_spans(MAYOR)])
 GIVEN = entries(0, 14)
 fresh()
 Waiting(place / "waiting.sqlite").add(*GIVEN)
@@ -388,11 +393,11 @@ def killed(folder: Path, model: Path, state: str, moments: int) -> list[dict[str
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moments"), [("sqlite", 50), ("postgresql", 10)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
-    kind: str, moments: int, request: pytest.FixtureRequest, tmp_path: Path, meals_model: Path
+    kind: str, moments: int, request: pytest.FixtureRequest, folder_in_memory: Path, meals_model: Path
 ) -> None:
     # The state of SQLite lies in the folder, as it does for users.
     state = request.getfixturevalue("postgres").format("postgres") if kind == "postgresql" else ""
-    said = killed(tmp_path, meals_model, state, moments)
+    said = killed(folder_in_memory, meals_model, state, moments)
     whole = said[0]["expected"]
     for part in ("articles", "appearances", "unread", "rows"):
         assert len({json.dumps(one) for one in whole[part]}) == len(whole[part]) > 1

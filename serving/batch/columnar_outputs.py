@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labels.taxonomy import Taxonomy
-from serving.batch.layout import Scored, added_fields, nested_values
+from serving.batch.layout import Layout, Scored, added_fields, nested_values
 from serving.batch.rows import Row
 
 _GROUP_ROWS, _GROUP_BYTES = 2**16, 2**26
@@ -33,22 +33,22 @@ class ParquetOutput:
         carried: types of the columns that came in.
         json_columns: those of them that hold JSON as text.
         taxonomy: the targets.
-        split: whether rows are sentences of articles.
+        layout: what is added.
     """
 
     model: str
     carried: pa.Schema
     json_columns: frozenset[str]
     taxonomy: Taxonomy
-    split: bool
+    layout: Layout
 
     @property
     def schema(self) -> pa.Schema:
         # What else a schema says (of pandas, of classes) was said of fewer columns.
-        return pa.schema([*self.carried, *added_fields(self.taxonomy, self.split)])
+        return pa.schema([*self.carried, *added_fields(self.taxonomy, self.layout)])
 
     def write_part(self, path: Path, scored: Iterator[Scored]) -> None:
-        schema, added = self.schema, pa.schema(added_fields(self.taxonomy, self.split))
+        schema, added = self.schema, pa.schema(added_fields(self.taxonomy, self.layout))
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for each in scored:
                 table = each.carried if isinstance(each.carried, pa.Table) else self._table(each.carried)
@@ -78,7 +78,7 @@ class DatasetOutput(ParquetOutput):
         import datasets
 
         known = dict(datasets.Features.from_arrow_schema(self.carried))
-        added = datasets.Features.from_arrow_schema(pa.schema(added_fields(self.taxonomy, self.split)))
+        added = datasets.Features.from_arrow_schema(pa.schema(added_fields(self.taxonomy, self.layout)))
         features = datasets.Features({**known, **added})
         datasets.disable_progress_bars()
         datasets.Dataset.from_dict({name: [] for name in features}, features=features).save_to_disk(str(path))

@@ -2,9 +2,9 @@
 
 Nested (JSONL, Parquet, datasets): `targets` (id → label, abstained, score, probabilities), as `stance score --json`
 gives it. Wide (CSV): a column for each of these, `TARGET.label`, `TARGET.abstained`, `TARGET.score` and a
-`TARGET.p.CLASS` for each class. Both have `truncated` and `model`, and where articles were split `sentence` (its
-number, from 0), `start` and `end` (characters of the article's text, end exclusive); the column of texts then holds the
-sentence.
+`TARGET.p.CLASS` for each class. Both have `truncated` and `model`, with the fast path `path`, and where articles were
+split `sentence` (its number, from 0), `start` and `end` (characters of the article's text, end exclusive); the column
+of texts then holds the sentence.
 """
 
 from __future__ import annotations
@@ -18,6 +18,19 @@ from serving.batch.rows import Carried
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides which columns are added, besides the targets.
+
+    Attributes:
+        split: whether rows are sentences of articles.
+        fast: whether rows say what answered, the fast path or the encoder.
+    """
+
+    split: bool = False
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,19 +60,23 @@ class Scored:
 _PIECE = ("sentence", "start", "end")
 
 
-def nested_names(split: bool) -> list[str]:
+def nested_names(layout: Layout) -> list[str]:
     """Columns that are added, in their order."""
-    return [*(_PIECE if split else ()), "targets", "truncated", "model"]
+    return [*(_PIECE if layout.split else ()), "targets", *_about_answers(layout)]
 
 
-def wide_names(taxonomy: Taxonomy, split: bool) -> list[str]:
+def wide_names(taxonomy: Taxonomy, layout: Layout) -> list[str]:
     """Columns that are added, in their order."""
     of_targets = [
         f"{target.id}.{what}"
         for target in taxonomy
         for what in ("label", "abstained", "score", *(f"p.{label}" for label in target.outcomes))
     ]
-    return [*(_PIECE if split else ()), *of_targets, "truncated", "model"]
+    return [*(_PIECE if layout.split else ()), *of_targets, *_about_answers(layout)]
+
+
+def _about_answers(layout: Layout) -> list[str]:
+    return ["truncated", *(["path"] if layout.fast else []), "model"]
 
 
 def nested_values(scored: Scored, model: str) -> list[dict[str, Any]]:
@@ -75,10 +92,10 @@ def wide_values(values: Mapping[str, Any]) -> list[Any]:
     cells = [values[name] for name in _PIECE if name in values]
     for answer in values["targets"].values():
         cells += [answer["label"], answer["abstained"], answer["score"], *answer["probabilities"].values()]
-    return [*cells, values["truncated"], values["model"]]
+    return [*cells, *(values[name] for name in ("truncated", "path", "model") if name in values)]
 
 
-def added_fields(taxonomy: Taxonomy, split: bool) -> list[pa.Field]:
+def added_fields(taxonomy: Taxonomy, layout: Layout) -> list[pa.Field]:
     """Types of the columns that are added, nested."""
     import pyarrow as pa
 
@@ -93,5 +110,5 @@ def added_fields(taxonomy: Taxonomy, split: bool) -> list[pa.Field]:
         )
 
     targets = pa.struct([(target.id, answer(target.outcomes)) for target in taxonomy])
-    types = {"targets": targets, "truncated": pa.bool_(), "model": pa.string()}
-    return [pa.field(name, types.get(name, pa.int64())) for name in nested_names(split)]
+    types = {"targets": targets, "truncated": pa.bool_(), "path": pa.string(), "model": pa.string()}
+    return [pa.field(name, types.get(name, pa.int64())) for name in nested_names(layout)]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from labels.errors import StanceError, needs_package
 from labels.taxonomy import Taxonomy
 from serving.batch.column_kinds import arrow_schema
-from serving.batch.layout import Scored, nested_names, nested_values, wide_names, wide_values
+from serving.batch.layout import Layout, Scored, nested_names, nested_values, wide_names, wide_values
 from serving.batch.rows import Source, rows_of
 from serving.batch.survey import Survey
 
@@ -47,9 +47,9 @@ def kind_of(out: Path, named: str | None) -> str:
     return kind
 
 
-def added_names(kind: str, taxonomy: Taxonomy, split: bool) -> list[str]:
+def added_names(kind: str, taxonomy: Taxonomy, layout: Layout) -> list[str]:
     """Columns that scores stand in."""
-    return wide_names(taxonomy, split) if kind == CSV else nested_names(split)
+    return wide_names(taxonomy, layout) if kind == CSV else nested_names(layout)
 
 
 def check_installed(kind: str) -> None:
@@ -67,13 +67,13 @@ def check_installed(kind: str) -> None:
         raise needs_package(f"writing {kind}", error.name, "feeds" if kind == PARQUET else "train") from error
 
 
-def output_of(kind: str, source: Source, found: Survey, taxonomy: Taxonomy, model: str, split: bool) -> Output:
+def output_of(kind: str, source: Source, found: Survey, taxonomy: Taxonomy, model: str, layout: Layout) -> Output:
     """What writes files of this kind."""
     if kind == JSONL:
         return JsonLinesOutput(model)
     names = source.columns() or tuple(found.columns or ())
     if kind == CSV:
-        return CsvOutput(model, names, tuple(wide_names(taxonomy, split)))
+        return CsvOutput(model, names, tuple(wide_names(taxonomy, layout)))
     import pyarrow as pa
 
     from serving.batch.columnar_outputs import DatasetOutput, ParquetOutput
@@ -84,7 +84,7 @@ def output_of(kind: str, source: Source, found: Survey, taxonomy: Taxonomy, mode
     json_columns = frozenset(name for name, kind in (found.columns or {}).items() if kind == "json")
     make = ParquetOutput if kind == PARQUET else DatasetOutput
     assert isinstance(schema, pa.Schema)
-    return make(model, schema, json_columns, taxonomy, split)
+    return make(model, schema, json_columns, taxonomy, layout)
 
 
 def _concatenated(parts: Sequence[Path], path: Path, begins: bytes) -> None:

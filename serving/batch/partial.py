@@ -6,18 +6,18 @@ that was left over from another run cannot write among them.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labels.errors import StanceError
+from labels.file_lock import file_lock
 from labels.files import sync, write_whole
 
 Plan = Mapping[str, str]
@@ -52,33 +52,15 @@ class Beside:
         return self.partial / digest[:16]
 
 
-@contextmanager
-def alone(beside: Beside) -> Iterator[None]:
-    """Nobody else writes to OUT while the block runs; the kernel lets go when this process ends, however it ends.
+def alone(beside: Beside) -> AbstractContextManager[int]:
+    """Nobody else writes to OUT while the block runs.
 
     Raises:
         StanceError: somebody does, or the folder cannot be written.
     """
     path = beside.out.with_name(f"{beside.out.name}.lock")
-    while True:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise StanceError("another run writes it", path=beside.out, hint="Wait for its end.") from error
-        # Whoever had it may have taken the file away meanwhile.
-        if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
-            break
-        os.close(handle)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
+    held = StanceError("another run writes it", path=beside.out, hint="Wait for its end.")
+    return file_lock(path, held, stays=False)
 
 
 def complete(beside: Beside, plan: Plan) -> dict[str, Any] | None:

@@ -6,12 +6,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labels.errors import StanceError
 from serving.batch.engines import Engine, local_engine
+from serving.batch.layout import Layout
 from serving.batch.outputs import DATASETS, added_names, check_installed, kind_of, output_of
 from serving.batch.partial import Beside, Plan, alone, begin, complete, finish, put_bad
 from serving.batch.rows import Source
@@ -19,6 +20,7 @@ from serving.batch.sources import fingerprint, open_source, stamp
 from serving.batch.survey import Survey, read_survey, survey
 from serving.batch.work import SURVEY_FILE, Job, pieces_of, read_mark
 from serving.bench.server import peak_bytes
+from serving.scoring import check_fast
 from training.model_folder import Model, load_model
 from training.outcomes import Progress
 
@@ -37,7 +39,7 @@ class Request:
         out: file or folder to write.
         to: kind of output; None where the ending tells.
         text_column: which column holds the text.
-        split: whether texts are articles, to be split into sentences.
+        layout: what is added; where it splits, texts are articles, to be split into sentences.
         model: folder; None for the one that ships.
         max_bad: more bad rows than that stop the run before anything is scored; None for any number.
         restart: throw away what is there.
@@ -47,7 +49,7 @@ class Request:
     out: Path
     to: str | None = None
     text_column: str = "text"
-    split: bool = False
+    layout: Layout = field(default_factory=Layout)
     model: Path | None = None
     max_bad: int | None = None
     restart: bool = False
@@ -76,9 +78,11 @@ def score_file(
     kind = kind_of(out, request.to)
     _check_places(source_path, out)
     check_installed(kind)
-    if request.split:
+    if request.layout.split:
         pieces_of("A sentence.")
     model = load_model(request.model)
+    if request.layout.fast:
+        check_fast(model)
     source = open_source(source_path, request.text_column)
     stamped = stamp(source_path)
     plan = _plan(request, source_path, kind, model, progress)
@@ -89,7 +93,7 @@ def score_file(
         if known is None:
             parts = begin(beside, plan, request.restart)
             folder = request.model.resolve() if request.model else None
-            job = Job(source_path, request.text_column, kind, request.split, folder, model.version, parts)
+            job = Job(source_path, request.text_column, kind, request.layout, folder, model.version, parts)
             found = _surveyed(source, job, model, beside, request.max_bad, progress)
             todo = [chunk for chunk in found.chunks if read_mark(job, chunk.number) is None]
             now = sum(chunk.rows for chunk in todo)
@@ -124,7 +128,8 @@ def _plan(request: Request, source: Path, kind: str, model: Model, progress: Pro
         "input": fingerprint(source, progress),
         "model": model.version,
         "text column": request.text_column,
-        "split sentences": "yes" if request.split else "no",
+        "split sentences": "yes" if request.layout.split else "no",
+        "fast path": "yes" if request.layout.fast else "no",
         "written as": kind,
         "layout": _LAYOUT,
     }
@@ -138,7 +143,7 @@ def _surveyed(
     try:
         found = read_survey(kept)
         if found is None:
-            taken = frozenset(added_names(job.kind, model.taxonomy, job.split))
+            taken = frozenset(added_names(job.kind, model.taxonomy, job.layout))
             found = survey(source, bad_rows, taken, progress)
             found.write(kept)
         if max_bad is not None and found.bad > max_bad:
@@ -171,7 +176,7 @@ def _joined(job: Job, found: Survey, source: Source, model: Model, beside: Besid
         shutil.rmtree(fresh)
     if job.kind == DATASETS:
         fresh.mkdir()
-    output = output_of(job.kind, source, found, model.taxonomy, model.version, job.split)
+    output = output_of(job.kind, source, found, model.taxonomy, model.version, job.layout)
     try:
         output.join([job.part(chunk.number) for chunk in found.chunks], fresh)
     except OSError as error:

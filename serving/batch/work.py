@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labels.errors import StanceError, needs_package
-from labels.files import sync, write_whole
-from serving.batch.layout import Piece, Scored
+from labels.files import write_whole, writing_whole
+from serving.batch.layout import Layout, Piece, Scored
 from serving.batch.outputs import output_of
 from serving.batch.rows import Carried, taken, with_texts
 from serving.batch.sources import open_source
@@ -30,7 +28,7 @@ class Job:
         source: file or folder of rows.
         text_column: which column holds the text.
         kind: of output.
-        split: whether texts are articles, to be split into sentences.
+        layout: what is added; where it splits, texts are articles, to be split into sentences.
         model: folder; None for the one that ships.
         version: of the model.
         parts: folder of the parts, with the survey.
@@ -39,7 +37,7 @@ class Job:
     source: Path
     text_column: str
     kind: str
-    split: bool
+    layout: Layout
     model: Path | None
     version: str
     parts: Path
@@ -93,7 +91,7 @@ class Worker:
         self._source = open_source(job.source, job.text_column)
         found = read_survey(job.parts / SURVEY_FILE)
         assert found is not None
-        self._output = output_of(job.kind, self._source, found, self._model.taxonomy, job.version, job.split)
+        self._output = output_of(job.kind, self._source, found, self._model.taxonomy, job.version, job.layout)
 
     def score(self, chunk: Chunk, told: Callable[[float], None] = lambda share: None) -> Mark:
         """Write the part of a chunk, and its mark.
@@ -117,15 +115,16 @@ class Worker:
                 truncated += sum(answer["truncated"] for answer in each.answers)
                 yield each
 
-        with written_whole(self._job.part(chunk.number)) as fresh:
+        with writing_whole(self._job.part(chunk.number)) as fresh:
             self._output.write_part(fresh, scored())
         mark = Mark(written, truncated)
         write_whole(self._job.mark(chunk.number), json.dumps(asdict(mark)))
         return mark
 
     def _scored(self, carried: Carried, texts: Sequence[str], told: Callable[[float], None]) -> Iterator[Scored]:
-        if not self._job.split:
-            answers = score_texts(self._model, texts, progress=lambda _, done, total: told(done / total))
+        fast = self._job.layout.fast
+        if not self._job.layout.split:
+            answers = score_texts(self._model, texts, progress=lambda _, done, total: told(done / total), fast=fast)
             yield Scored(carried, None, answers)
             return
         pieces = [(row, piece) for row, text in enumerate(texts) for piece in pieces_of(text)]
@@ -133,7 +132,7 @@ class Worker:
             some = pieces[first : first + CHUNK_ROWS]
             sentences = [texts[row][piece.start : piece.end] for row, piece in some]
             rows = with_texts(taken(carried, [row for row, _ in some]), self._job.text_column, sentences)
-            yield Scored(rows, [piece for _, piece in some], score_texts(self._model, sentences))
+            yield Scored(rows, [piece for _, piece in some], score_texts(self._model, sentences, fast=fast))
             told((first + len(some)) / len(pieces))
 
 
@@ -148,22 +147,3 @@ def pieces_of(article: str) -> list[Piece]:
     except ModuleNotFoundError as error:
         raise needs_package("splitting articles", error.name, "feeds") from error
     return [Piece(number, start, end) for number, (start, end) in enumerate(sentence_spans(article))]
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` whose file takes its place, on disk, when the block ends well.
-
-    Raises:
-        StanceError: it cannot be written.
-    """
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        yield fresh
-        sync(fresh)
-        os.replace(fresh, path)
-        sync(path.parent)
-    except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror or error}", path=path) from error
-    finally:
-        fresh.unlink(missing_ok=True)

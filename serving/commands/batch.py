@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.commands.console import Json, ModelFolder, app, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelFolder, app, out, print_json, progress
 
 batch_app = typer.Typer(help="Files of any size.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
@@ -50,6 +50,7 @@ def score(
         bool, typer.Option("--split-sentences", help="Texts are articles: a row out for each sentence.")
     ] = False,
     model: ModelFolder = None,
+    fast: Fast = False,
     max_bad: Annotated[
         int | None, typer.Option("--max-bad", min=0, help="Score nothing if more rows than that are bad.")
     ] = None,
@@ -68,11 +69,12 @@ def score(
     Exit code 0: every row was scored; 3: done, but bad rows were left out (OUT.bad.jsonl says which and why); 1: not
     done.
     """
+    from serving.batch.layout import Layout
     from serving.batch.run import Request, score_file
 
     if engine is EngineName.LOCAL and (workers or ray_address):
         raise typer.BadParameter("--workers and --ray-address are for --engine ray")
-    request = Request(source, to_file, to, text_column, split, model, max_bad, restart)
+    request = Request(source, to_file, to, text_column, Layout(split, fast), model, max_bad, restart)
     with progress({"scoring": "rows"}) as report:
         if engine is EngineName.RAY:
             from serving.batch.ray_engine import ray_engine

@@ -50,6 +50,9 @@ SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
 ]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the one that ships.")]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="Let the model's fast path answer the clear texts; see docs/speed.md.")
+]
 
 
 def _login_name() -> str:

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Json, err, out, print_json, progress
+from serving.commands.console import Fast, Json, err, out, print_json, progress
 from serving.commands.feeds import AllowPrivate, Folder, feeds_app
 from serving.feeds.folder import feeds_folder
 
@@ -44,6 +45,7 @@ def feeds_run(
         bool, typer.Option("--rescore", help="Score what only other models have scored, beside those scores.")
     ] = False,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
+    fast: Fast = False,
     state: State = None,
     allow_private: AllowPrivate = False,
     as_json: Json = False,
@@ -63,7 +65,7 @@ def feeds_run(
     seconds = _seconds(every)
     place = feeds_folder(folder)
     models = ModelInUse(home_folder(), model)
-    options = {"fetch_articles": fetch_articles, "rescore": rescore, "allow_private": allow_private}
+    options = {"fetch_articles": fetch_articles, "rescore": rescore, "fast": fast, "allow_private": allow_private}
     try:
         with opened(place, state_url(place, state), models, **options) as run, asked_to_stop() as stop:
             if seconds is None:
@@ -133,6 +135,36 @@ def _say(summary: Summary, *, as_json: bool) -> None:
         out.print(f"  {trouble.url}: {trouble.reason}", markup=False)
     if summary.stopped:
         out.print("stopped before the end; the next run goes on from here")
+
+
+@feeds_app.command("compact")
+def feeds_compact(folder: Folder = None, state: State = None, as_json: Json = False) -> None:
+    """Put the files of scores of each past day into one; not while a run is at work (exit code 4).
+
+    Files that were replaced stay for an hour, for whoever reads them; the next time, they are removed.
+    """
+    with _extra():
+        from serving.feeds.joining import join_files
+        from serving.feeds.run_lock import RunsAlreadyError, run_lock
+        from serving.feeds.state import open_state, state_url
+        from serving.feeds.staying_up import asked_to_stop
+
+    place = feeds_folder(folder)
+    try:
+        with (
+            run_lock(place),
+            open_state(state_url(place, state)) as engine,
+            asked_to_stop() as stop,
+            progress() as report,
+        ):
+            joined = join_files(engine, place, datetime.now(UTC), report, stop)
+    except RunsAlreadyError as error:
+        err.print(f"error: {error}", markup=False)
+        raise typer.Exit(RUNS_ALREADY) from None
+    if as_json:
+        print_json(asdict(joined))
+        return
+    out.print(f"{joined.files} files were put into {joined.by}; {joined.removed} that were replaced before are removed")
 
 
 @feeds_app.command("query")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from labels.errors import StanceError
-from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelFolder, app, err, out, print_json, progress
 from serving.sentences import read_sentences
 from training.outcomes import Progress
 
@@ -31,9 +31,7 @@ def score(
         str | None, typer.Option(help="Ask the running service at this address; a key comes from STANCE_KEY.")
     ] = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Let the model's fast path answer the clear texts; see docs/speed.md.")
-    ] = False,
+    fast: Fast = False,
     as_json: Json = False,
 ) -> None:
     """Score texts: a line out for each text in, in the same order."""

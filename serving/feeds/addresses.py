@@ -101,7 +101,8 @@ def refuse_private(host: str, addresses: Iterable[Address]) -> None:
     """
     for address in addresses:
         if not is_public(address):
-            raise RefusedError(f"{host} leads to {address}, which is not a public address (--allow-private allows it)")
+            leads = f"{host} leads to {address}, which" if host.strip("[]") != str(address) else host
+            raise RefusedError(f"{leads} is not a public address (--allow-private allows it)")
 
 
 class CheckedConnections(httpcore.NetworkBackend):

@@ -2,6 +2,9 @@
 
 A batch stands in the state before its file is begun, under a name that no other batch has, and the file appears whole.
 So a planned batch whose file is there only has to be called done, and one whose file is not there has left nothing.
+
+States: "planned"; "done", which alone is read; "joining", while the files of done batches are written into one, and
+"joined", what the joined one has replaced: its file stays a while for whoever reads it (see `joining`).
 """
 
 from __future__ import annotations
@@ -62,14 +65,19 @@ def settle(db: Connection, folder: Path, version: str) -> None:
     """
     for batch in planned(db):
         path = folder / batch.file
-        for half in path.parent.glob(f".{path.name}-*"):
-            half.unlink()
+        remove_halves(path)
         if path.exists():
             sync(path.parent)
             done(db, [batch])
         elif batch.version != version:
             db.execute(delete(tables.batch_articles).where(tables.batch_articles.c.batch == batch.id))
             db.execute(delete(tables.batches).where(tables.batches.c.id == batch.id))
+
+
+def remove_halves(path: Path) -> None:
+    """Remove what a run that was killed had written of a file."""
+    for half in path.parent.glob(f".{path.name}-*"):
+        half.unlink()
 
 
 def plan(db: Connection, version: str, now: datetime, *, rescore: bool, characters: int = CHARACTERS) -> None:
@@ -107,8 +115,13 @@ def _waits(version: str, *, rescore: bool) -> ColumnElement[bool]:
     return and_(a.language == SCORED_LANGUAGE, appears, ~in_batch.exists())
 
 
+def new_file(day: date) -> str:
+    """A name that no other file of scores has, below the folder of the feeds."""
+    return f"scores/date={day.isoformat()}/{uuid.uuid4().hex}.parquet"
+
+
 def _plan(db: Connection, version: str, day: date, articles: Sequence[int], now: datetime) -> None:
-    file = f"scores/date={day.isoformat()}/{uuid.uuid4().hex}.parquet"
+    file = new_file(day)
     values = {"version": version, "date": day, "file": file, "state": "planned", "made": now}
     number = db.execute(insert(tables.batches).values(**values).returning(tables.batches.c.id)).scalar_one()
     db.execute(insert(tables.batch_articles), [{"batch": number, "article": article} for article in articles])

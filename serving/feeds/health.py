@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.feeds.fetching import Answer
 from serving.feeds.troubles import FetchError, NotYetError, Trouble
+
+if TYPE_CHECKING:
+    from reader import Reader
 
 _DATES = ("tried", "succeeded", "whole", "since", "next_try")
 _GONE = 410
@@ -27,6 +30,7 @@ class Health:
         next_try: not before.
         moved: where it has moved for good.
         private: whether its own host may be private.
+        asking: whether it is being asked for; left by a kill, when edits of entries may be stored and not yet noted.
     """
 
     tried: datetime | None = None
@@ -38,6 +42,7 @@ class Health:
     next_try: datetime | None = None
     moved: str | None = None
     private: bool = False
+    asking: bool = False
 
     @classmethod
     def of(cls, value: Any) -> Health:
@@ -51,6 +56,10 @@ class Health:
     def allowed(self) -> Health:
         """The same, with its host allowed to be private."""
         return replace(self, private=True)
+
+    def while_asking(self) -> Health:
+        """The same, being asked for."""
+        return replace(self, asking=True)
 
     def not_before(self, date: datetime) -> Health:
         """The same, asked for no earlier than at a date."""
@@ -102,8 +111,24 @@ class Schedule:
             reason=error.reason,
             failures=health.failures + 1,
             next_try=now + pause,
+            asking=False,
         )
 
     def put_off(self, health: Health, now: datetime, error: NotYetError) -> Health:
         """Nothing was asked: its host wants to be left alone for a while."""
-        return replace(health, next_try=now + (error.wait or self.rest))
+        return replace(health, next_try=now + (error.wait or self.rest), asking=False)
+
+
+class KeptHealth:
+    """The health of each feed, in a tag of the feed in reader's database."""
+
+    def __init__(self, opened: Reader) -> None:
+        self._reader = opened
+        self._tag = opened.make_plugin_reserved_name("stance")
+
+    def of(self, url: str) -> Health:
+        return Health.of(self._reader.get_tag(url, self._tag, None))
+
+    def keep(self, url: str, health: Health) -> None:
+        """Raises `reader.FeedNotFoundError` where the feed has been removed meanwhile."""
+        self._reader.set_tag(url, self._tag, health.as_json())

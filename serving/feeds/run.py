@@ -15,6 +15,7 @@ from serving.feeds.batches import plan, settle
 from serving.feeds.model_in_use import ModelInUse
 from serving.feeds.scoring_articles import score_planned
 from serving.feeds.taking_in import Reading, Subscriptions, Trouble, take_in
+from serving.scoring import check_fast
 from training.outcomes import Progress
 
 Build = Callable[[Iterable[tuple[int, bytes, str | None, str]]], Stories]
@@ -68,6 +69,7 @@ def run_once(
     stop: Callable[[], bool],
     *,
     rescore: bool = False,
+    fast: bool = False,
 ) -> Summary:
     """Ask, take in, score; under `run_lock`.
 
@@ -81,11 +83,14 @@ def run_once(
         progress: told how far it is.
         stop: whether to leave off after the step in hand.
         rescore: whether to score what only other models have scored.
+        fast: whether the model's fast path answers what is clear.
 
     Raises:
         StanceError: a model, the state or a file cannot be used.
     """
     model = models.now()
+    if fast:
+        check_fast(model)
     now = datetime.now(UTC)
     polled = subscriptions.poll(now, progress, stop)
     with engine.begin() as db:
@@ -94,7 +99,7 @@ def run_once(
     with engine.begin() as db:
         settle(db, folder, model.version)
         plan(db, model.version, now, rescore=rescore)
-    scored = score_planned(engine, folder, model, progress, stop)
+    scored = score_planned(engine, folder, model, progress, stop, fast=fast)
     counts = taken.counts
     return Summary(
         feeds=polled.feeds,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,12 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("probabilities", pa.map_(pa.string(), pa.float64())),
         ("holder", pa.string()),
+        ("path", pa.string()),
     ]
 )
 """A row a sentence and target. `start` and `end` are places in the text of the article, in characters, end exclusive;
-`holder`, who voices the stance, is not known yet."""
+`holder`, who voices the stance, is not known yet; `path` is what answered, "fast" or "encoder", where the fast path was
+asked for."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,18 @@ def write_scores(
 
 def _table(batch: Batch, sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]]) -> pa.Table:
     rows = [
-        _row(sentence, batch.date, batch.version, target, answer)
+        _row(sentence, batch, target, answer, answered.get("path"))
         for sentence, answered in zip(sentences, answers, strict=True)
         for target, answer in answered["targets"].items()
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _row(sentence: Sentence, day: date, version: str, target: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _row(sentence: Sentence, batch: Batch, target: str, answer: Mapping[str, Any], path: str | None) -> dict[str, Any]:
     article = sentence.article
     return {
         "article": article.id,
-        "date": day,
+        "date": batch.date,
         "outlet": article.outlet,
         "url": article.url,
         "title": article.title,
@@ -98,11 +99,12 @@ def _row(sentence: Sentence, day: date, version: str, target: str, answer: Mappi
         "start": sentence.start,
         "end": sentence.end,
         "text": sentence.text,
-        "version": version,
+        "version": batch.version,
         "target": target,
         "label": answer["label"],
         "abstained": answer["abstained"],
         "score": answer["score"],
         "probabilities": list(answer["probabilities"].items()),
         "holder": None,
+        "path": path,
     }

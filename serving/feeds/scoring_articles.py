@@ -37,8 +37,18 @@ def sentences_of(articles: Iterable[Text]) -> list[Sentence]:
     ]
 
 
-def score_planned(engine: Engine, folder: Path, model: Model, progress: Progress, stop: Callable[[], bool]) -> Scored:
+def score_planned(
+    engine: Engine, folder: Path, model: Model, progress: Progress, stop: Callable[[], bool], *, fast: bool = False
+) -> Scored:
     """Score all planned batches, which must be for this model, and write their files; what is written is done.
+
+    Args:
+        engine: of the state.
+        folder: of the feeds.
+        model: scores.
+        progress: told how far it is.
+        stop: whether to leave off.
+        fast: see `score_texts`.
 
     Raises:
         StanceError: a file cannot be written; its batch stays planned.
@@ -57,7 +67,7 @@ def score_planned(engine: Engine, folder: Path, model: Model, progress: Progress
         if stop():
             break
         progress("articles scored", articles, total)
-        _score(engine, folder, model, group, progress)
+        _score(engine, folder, model, group, progress, fast)
         articles += sum(len(batch.articles) for batch, _ in group)
         sentences, written, group = sentences + held, written + len(group), []
         progress("articles scored", articles, total)
@@ -65,10 +75,15 @@ def score_planned(engine: Engine, folder: Path, model: Model, progress: Progress
 
 
 def _score(
-    engine: Engine, folder: Path, model: Model, group: list[tuple[Batch, list[Sentence]]], progress: Progress
+    engine: Engine,
+    folder: Path,
+    model: Model,
+    group: list[tuple[Batch, list[Sentence]]],
+    progress: Progress,
+    fast: bool,
 ) -> None:
     texts = [sentence.text for _, sentences in group for sentence in sentences]
-    answers = iter(score_texts(model, texts, progress=progress) if texts else [])
+    answers = iter(score_texts(model, texts, progress=progress, fast=fast) if texts else [])
     for batch, sentences in group:
         write_scores(folder, batch, sentences, [next(answers) for _ in sentences])
     with engine.begin() as db:

@@ -152,6 +152,8 @@ def _read(
         page = None
     try:
         article = reading.article_of(entry, page, now)
+    except ImportError:
+        raise  # No fault of the page: a package is missing.
     except Exception as error:
         # One page that a parser stumbles over must not stop all others.
         _logger.exception("%s cannot be read", place)
