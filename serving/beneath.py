@@ -2,14 +2,17 @@
 
 uvicorn waits for ever for the head of a request, and for a client to read its answer: such connections fill memory and
 file descriptors. BentoML keeps a timer and all that it refers to for every request until its own time limit, long after
-the answer; `serving.gate` has a limit of its own.
+the answer; `serving.gate` has a limit of its own. And it makes spans of a trace that, unless it was set up to, it sends
+to nobody: half of what a refusal costs.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.server.http import traffic
+from opentelemetry.util.http import ExcludeList
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -80,7 +83,9 @@ class _NoTimeout:
 
 
 def bound_connections() -> None:
-    """Have both so in this process; before the server is set up."""
-    # BentoML offers no setting for either.
+    """Have all of it so in this process; before the server is set up."""
+    # BentoML offers no setting that could be made here.
     HTTP_PROTOCOLS["auto"] = f"{Connection.__module__}:{Connection.__qualname__}"
     traffic.TimeoutMiddleware = _NoTimeout  # type: ignore[assignment,misc]
+    if BentoMLContainer.config.tracing.exporter_type.get() is None:
+        BentoMLContainer.tracing_excluded_urls.set(ExcludeList([".*"]))

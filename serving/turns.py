@@ -21,10 +21,10 @@ from serving.watching import queued
 WAIT_VARIABLE = "STANCE_LONGEST_WAIT"
 """Environment variable: seconds of work that may wait in a lane before another request; see `longest_wait`."""
 
-WAIT = 0.12
-"""Where the variable is not set: of single sentences, some twenty on two cores."""
+WAIT = 0.08
+"""Where the variable is not set: of single sentences, some dozen on two cores."""
 
-TIMES = 8
+TIMES = 4
 """A request may always wait for so many times the work that it is itself: large ones would else never meet."""
 
 LONGEST_ASKED = 30
