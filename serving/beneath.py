@@ -23,6 +23,10 @@ HEAD_SECONDS = 10.0
 READ_SECONDS = 15.0
 """Within which a client must have read something of an answer that waits for it."""
 
+IDLE_SECONDS = 60.0
+"""That a connection is kept open for another request: BentoML's five are about what clients pause, and one that sends
+just as it is closed sees a fault."""
+
 _LEAST_READ = 4096
 """Bytes that count as something."""
 
@@ -32,6 +36,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.timeout_keep_alive = IDLE_SECONDS  # type: ignore[assignment]
         # Whatever the system does not take at once is waited for.
         transport.set_write_buffer_limits(high=0)
         self._unread = 0
