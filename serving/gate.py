@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,8 +18,10 @@ from serving.bodies import parsed
 from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
-from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
-from serving.watching import queued
+from serving.reading import Reading, body_seconds
+from serving.schema import MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
+from serving.turns import Turn, Turns, longest_wait, work_of
+from serving.watching import REFUSED, metrics
 
 SCORE_PATH = "/v1/score"
 
@@ -47,6 +49,8 @@ class Gate:
     def __init__(self, app: ASGIApp, target_ids: Callable[[], Sequence[str]]) -> None:
         self._app, self._target_ids = app, target_ids
         self._limits = RateLimits(rate_limit())
+        self._reading = Reading(body_seconds())
+        self._turns = Turns(longest_wait())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,8 +63,12 @@ class Gate:
             done, _ = await asyncio.wait({passing}, timeout=TIMEOUT)
             if not done:
                 raise RequestError(504, f"no answer within {TIMEOUT} s")
-            passing.result()
+            # Cancelled where the client left before its turn came.
+            if not passing.cancelled():
+                passing.result()
         except RequestError as error:
+            if error.code in REFUSED:
+                metrics().refused.labels(error.code).inc()
             await envelope.fail(error)
         except Exception:
             _logger.exception("request failed")
@@ -74,15 +82,23 @@ class Gate:
         finally:
             # Also of a request with a wrong key, so that keys cannot be tried without end.
             self._limits.spend(scope)
-        body = await _read(scope, receive)
-        scored = scope["path"] == SCORE_PATH and scope["method"] == "POST"
-        if scored:
-            scope[TEXTS][0] = len(check_score_request(body, self._target_ids()).texts)
-            # Whatever the client called it, it is JSON; curl's -d says it was a form.
-            others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-            scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-        with queued() if scored else nullcontext():
-            await self._app({**scope, RAISED: envelope.raised}, _replay(body, receive), envelope.send)
+        scope = {**scope, RAISED: envelope.raised}
+        body = await self._reading.body(scope, receive)
+        if scope["path"] == SCORE_PATH and scope["method"] == "POST":
+            await self._score(scope, body, receive, envelope)
+        else:
+            await self._app(scope, _replay(body, receive), envelope.send)
+
+    async def _score(self, scope: Scope, body: bytes, receive: Receive, envelope: _Envelope) -> None:
+        texts = check_score_request(body, self._target_ids()).texts
+        scope[TEXTS][0] = len(texts)
+        # Whatever the client called it, it is JSON; curl's -d says it was a form.
+        others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+        scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+        work = work_of(texts)
+        with _while_it_listens(receive, envelope) as left:
+            async with self._turns.lane(work).turn(work) as turn:
+                await self._app(scope, _replay(body, left), _ending(turn, envelope.send))
 
 
 def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
@@ -117,7 +133,7 @@ class _Envelope:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._started = self._closed = False
+        self.started = self._closed = False
         self._replaced: int | None = None
         self.raised: list[RequestError] = []
 
@@ -128,7 +144,7 @@ class _Envelope:
             if message["status"] >= 400:
                 self._replaced = message["status"]
                 return
-            self._started = True
+            self.started = True
         if self._replaced is None:
             await self._send(message)
         elif not message.get("more_body"):
@@ -138,26 +154,9 @@ class _Envelope:
         """Answer with an error, and with nothing after it."""
         self._closed = True
         # Once an answer has begun there is no taking it back; the broken connection tells the client.
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             await error_response(error)(self._scope, self._receive, self._send)
-
-
-async def _read(scope: Scope, receive: Receive) -> bytes:
-    too_large = RequestError(413, f"a body has at most {MAX_BODY_BYTES} bytes")
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
-            raise too_large
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise too_large
-        if not message.get("more_body"):
-            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -171,3 +170,34 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+@contextmanager
+def _while_it_listens(receive: Receive, envelope: _Envelope) -> Iterator[Receive]:
+    """Around work for a client whose body has been read: the work is cancelled where it leaves before an answer begins.
+
+    Gives what the application is to call in place of `receive`.
+    """
+    working = asyncio.current_task()
+    leaving = asyncio.ensure_future(receive())
+
+    def left(_: object) -> None:
+        if working and not leaving.cancelled() and not envelope.started:
+            working.cancel()
+
+    leaving.add_done_callback(left)
+    try:
+        yield lambda: asyncio.shield(leaving)
+    finally:
+        leaving.cancel()
+
+
+def _ending(turn: Turn, send: Send) -> Send:
+    """Sends an answer; its turn ends where that begins, for who reads slowly is not to hold it."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            turn.end(answered=message["status"] == 200)
+        await send(message)
+
+    return sending

@@ -34,7 +34,7 @@ _KEY = "key"
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _ID_HEADER = {"X-Request-Id": {"description": "That of the request, or one made for it", "schema": {"type": "string"}}}
 _RETRY_HEADER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}}
-_ANYWHERE = (413, 429, 500, 503, 504)
+_ANYWHERE = (408, 413, 429, 500, 503, 504)
 """Statuses of errors that any request can meet."""
 _REF = "#/components/schemas/{model}"
 
@@ -123,7 +123,7 @@ def _responses(model: str, *errors: int) -> dict[str, Any]:
 
 
 def _error(status: int) -> dict[str, Any]:
-    headers = {**_ID_HEADER, **(_RETRY_HEADER if status == 429 else {})}
+    headers = {**_ID_HEADER, **(_RETRY_HEADER if status in (429, 503) else {})}
     return {"description": PHRASES[status], "headers": headers, "content": _json("ErrorResponse")}
 
 

@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.analysis_api import analysis_routes
+from serving.beneath import bound_connections
 from serving.errors import RequestError, report_to_gate
 from serving.feeds_page import feeds_routes
-from serving.gate import SCORE_PATH, TIMEOUT, Gate
+from serving.gate import SCORE_PATH, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
 from serving.live_model import LiveModel
@@ -26,7 +27,7 @@ from serving.schema import ScoreRequest, ScoreResponse
 from serving.scoring import describe_model, describe_targets, score_texts
 from serving.usage import usage_here
 from serving.version import VERSION
-from serving.watching import METRICS_PATH, count_answers, metrics_answer, turn_comes, watch_batches
+from serving.watching import METRICS_PATH, count_answers, metrics_answer, watch_batches
 from training.answers import Answers
 from training.home import home_folder
 from training.model_folder import Model
@@ -72,10 +73,13 @@ _mounted = Starlette(
 )
 
 
+bound_connections()
+
+
 @bentoml.service(
     name="stance",
-    # The gate's own comes first, and is in the envelope.
-    traffic={"timeout": TIMEOUT + 15},
+    # One of each lane, see `serving.turns`.
+    threads=2,
     # Both by raw path, see `serving.watching` and `serving.request_log`, which take their place.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -112,7 +116,6 @@ class Stance:
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
     def score(self, texts: list[str], targets: list[str] | None = None) -> Response:
         """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
-        turn_comes()
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
         results = score_texts(model, texts, targets, count=self.count)

@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 from collections import Counter as Counts
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
 METRICS_PATH = "/metrics"
 
+REFUSED = ("overloaded", "rate_limited", "body_too_slow")
+"""Codes of the errors that say nothing about what was asked, only that it came too much or too slowly."""
+
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -43,6 +45,7 @@ class Metrics:
     seconds: Histogram
     waiting: Gauge
     queue: Gauge
+    refused: Counter
     batches: Histogram
     texts: Counter
     labels: Counter
@@ -55,11 +58,15 @@ def metrics() -> Metrics:
     """The figures of this process; made at the first call."""
     from prometheus_client import Counter, Gauge, Histogram
 
+    refused = Counter("stance_refused", "Requests that were refused for being too many or too slow.", ["reason"])
+    for reason in REFUSED:
+        refused.labels(reason)
     return Metrics(
         Counter("stance_requests", "Requests that were answered.", ["method", "route", "status"]),
         Histogram("stance_request_seconds", "From request to answer.", ["method", "route"], buckets=_SECONDS),
         Gauge("stance_requests_in_progress", "Requests not answered yet.", multiprocess_mode="livesum"),
         Gauge("stance_queue", "Scoring requests that wait for their turn.", multiprocess_mode="livesum"),
+        refused,
         Histogram("stance_batch_texts", "Texts that went through the encoder together.", buckets=_TEXTS),
         Counter("stance_texts", "Texts that were scored."),
         Counter("stance_labels", "Labels that were given, abstentions included.", ["target", "label"]),
@@ -90,27 +97,11 @@ def _count_batch(batch: Batch) -> None:
     metrics().batches.observe(len(batch.rows))
 
 
-_PLACE: ContextVar[list[None]] = ContextVar("place in the queue")
-"""Of this request: one entry while it waits."""
-
-
 @contextmanager
 def queued() -> Iterator[None]:
-    """Around a scoring request: it waits until `turn_comes`, or until it ends without that."""
-    _PLACE.set([None])
-    metrics().queue.inc()
-    try:
+    """Around the time that a scoring request waits for its turn."""
+    with metrics().queue.track_inprogress():
         yield
-    finally:
-        turn_comes()
-
-
-def turn_comes() -> None:
-    """The request of this context waits no more; said twice, it counts once."""
-    # In whichever thread comes first: taking an entry out of a list cannot be interrupted.
-    with suppress(LookupError):
-        _PLACE.get().pop()
-        metrics().queue.dec()
 
 
 async def metrics_answer(request: Request) -> Response:

@@ -172,13 +172,16 @@ def test_a_busy_service_is_asked_again_and_a_broken_one_is_reported(seen: Seen) 
     def busy_once(route: Any) -> None:
         tries.append(route)
         if len(tries) == 1:
-            route.fulfill(status=429, headers={"Retry-After": "1"}, json=refused)
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json=refused)
         else:
             route.continue_()
 
     page.route("**/v1/score", busy_once)
+    said = "new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"
+    page.evaluate(f"window.said = []; const status = document.getElementById('status'); {said}")
     assert seen.score("The envoys met.") == ["The envoys met."]
     assert len(tries) == 2
+    assert "The service is busy. Asking again in 1 s…" in page.evaluate("said")
     page.unroute("**/v1/score")
     failed = {"error": {"code": "internal", "message": "the service <b>failed</b>", "field": None}}
     page.route("**/v1/score", lambda route: route.fulfill(status=500, json=failed))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
 import re
 import sys
-import threading
 from collections.abc import Iterator
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +19,6 @@ from starlette.testclient import TestClient
 from labels.taxonomy import load_taxonomy
 from serving.live_model import LiveModel
 from serving.request_log import JsonLines
-from serving.watching import metrics, queued, turn_comes
 from tests.conftest import PROJECT
 from tests.test_serve_process import free_port, serving
 
@@ -89,25 +85,6 @@ def test_batches_are_counted_and_nobody_is_left_in_the_queue(seen: Seen) -> None
     assert _sum(seen.figures, "stance_batch_texts_count") == 1
     assert _sum(seen.figures, "stance_batch_texts_sum") == 2
     assert _sum(seen.figures, "stance_queue") == 0
-
-
-def test_a_request_waits_until_its_turn_comes_or_it_ends() -> None:
-    def waiting() -> float:
-        (family,) = metrics().queue.collect()
-        return sum(sample.value for sample in family.samples)
-
-    before = waiting()
-    with queued():
-        assert waiting() == before + 1
-        # As BentoML does: in a thread, with a copy of the request's context.
-        thread = threading.Thread(target=copy_context().run, args=(turn_comes,))
-        thread.start()
-        thread.join()
-        assert waiting() == before
-    assert waiting() == before
-    with contextlib.suppress(TimeoutError), queued():
-        raise TimeoutError
-    assert waiting() == before
 
 
 def test_answers_are_counted_by_target(seen: Seen) -> None:

@@ -18,8 +18,8 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON at a path, or the answer to `body`; waits and asks again where the service is too busy. */
-export async function ask(path, {body, signal} = {}) {
+/** The JSON at a path, or the answer to `body`; where the service is too busy it tells `waiting`, waits and asks again. */
+export async function ask(path, {body, signal, waiting} = {}) {
   const headers = {};
   // A header holds nothing but these; no key of a service holds anything else.
   if (/[^\x21-\x7e]/.test(key.get())) throw new Error("The key holds characters that no key has.");
@@ -31,7 +31,9 @@ export async function ask(path, {body, signal} = {}) {
     if (response.ok) return response.json();
     const refused = new Refused(response.status, await wrong(response));
     if (![429, 503].includes(response.status) || left === 0) throw refused;
-    await pause(1000 * Math.min(30, Number(response.headers.get("Retry-After")) || 1), signal);
+    const seconds = Math.min(30, Number(response.headers.get("Retry-After")) || 1);
+    waiting?.(seconds);
+    await pause(1000 * seconds, signal);
   }
 }
 

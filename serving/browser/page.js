@@ -45,7 +45,7 @@ async function score(text) {
     // Another model may answer by now, of other targets.
     await readModel();
     for (const texts of batchesOf(sentences)) {
-      show(texts, await ask("v1/score", {body: {texts}, signal: running.signal}));
+      show(texts, await ask("v1/score", {body: {texts}, signal: running.signal, waiting: busy}));
       byId("progress").value = shown.all.length;
       byId("status").textContent = `Scored ${shown.all.length} of ${sentences.length} sentences.`;
     }
@@ -112,6 +112,10 @@ function working(sentences) {
   byId("status").textContent = `Scoring ${sentences} ${sentences === 1 ? "sentence" : "sentences"}…`;
   Object.assign(byId("progress"), {max: sentences, value: 0, hidden: false});
   byId("stop").hidden = false;
+}
+
+function busy(seconds) {
+  byId("status").textContent = `The service is busy. Asking again in ${seconds} s…`;
 }
 
 function idle() {

@@ -93,6 +93,62 @@ def bench_of_feeds(
     _note_load(figures["machine"])
 
 
+@bench_app.command("overload")
+def bench_past_capacity(
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
+    ] = None,
+    each: Annotated[int, typer.Option("--each", min=1, max=256, help="Texts of a request.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each phase.")] = 60.0,
+    model: ModelFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a service for 80% of what it can answer, then for four times that (needs the extra `load`).
+
+    The service is started on a free port of loopback and stopped again; see docs/load.md.
+    """
+    from serving.bench.overload import Plan, overload
+    from serving.bench.texts import bench_texts
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with progress() as report:
+        figures = overload(bench_texts(texts, None), Plan(seconds, each), model, report)
+    if as_json:
+        print_json(figures)
+        return
+    out.print(f"capacity: {figures['capacity']['requests_per_second']} requests a second of {each} texts", markup=False)
+    out.print(_past_capacity(figures))
+    out.print(
+        f"p99 of what was accepted, past capacity over usual: {figures['p99_ratio']}; failed: {figures['failed']}"
+    )
+    _note_load(figures["machine"])
+
+
+def _past_capacity(figures: Mapping[str, Any]) -> Table:
+    columns = (
+        "requests/s",
+        "accepted",
+        "p50 ms",
+        "p99 ms",
+        "refused",
+        "p50 ms",
+        "p99 ms",
+        "failed",
+        "worker MB",
+        "load",
+    )
+    table = _table("", "", *columns)
+    for name, which in (("80% of capacity", "usual"), ("4 × capacity", "past")):
+        phase = figures[which]
+        row = [str(phase["rate"])]
+        for status in ("200", "503"):
+            times = phase["milliseconds"].get(status, {})
+            row += [str(phase["statuses"].get(status, 0)), str(times.get("p50", "–")), str(times.get("p99", "–"))]
+        held = phase["megabytes"]
+        table.add_row(name, *row, str(phase["failed"]), f"{held['before']}–{held['after']}", str(phase["load_before"]))
+    return table
+
+
 @bench_app.command()
 def runtimes(
     model: ModelFolder = None,

@@ -105,12 +105,15 @@ def serve(
     from serving.keys import read_keys
     from serving.live_model import first_live
     from serving.rate_limits import rate_limit
+    from serving.reading import body_seconds
+    from serving.turns import longest_wait
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
 
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
-    rate_limit()
+    for setting in (rate_limit, body_seconds, longest_wait):
+        setting()
     if os.environ.get(ALIASES_VARIABLE):
         load_aliases()
     if not is_loopback(host):

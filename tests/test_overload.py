@@ -1,0 +1,337 @@
+"""More than can be answered: some are refused at once, all that were taken are answered, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message, Receive, Scope, Send
+
+from labels.errors import StanceError
+from serving import beneath, reading
+from serving.beneath import Connection
+from serving.client import StanceClient
+from serving.errors import RequestError
+from serving.reading import Reading
+from serving.turns import LONGEST_ASKED, SHORT, Lane, Turns, longest_wait, work_of
+from tests.conftest import run_stance
+from tests.test_serve_process import free_port, serving
+from tests.waiting import until
+
+TEXT = "The cook wants the canteen to cost nothing."
+CROWD = 40
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service whose model can be held back."""
+
+    address: str
+    held: Path
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """While the block runs, nothing is scored."""
+        self.held.touch()
+        try:
+            yield
+        finally:
+            self.held.unlink(missing_ok=True)
+
+    def figure(self, name: str, **labels: str) -> float:
+        text = httpx.get(f"{self.address}/metrics", timeout=60).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def post(self, *texts: str) -> httpx.Response:
+        return httpx.post(f"{self.address}/v1/score", json={"texts": texts}, timeout=120)
+
+    def connected(self) -> socket.socket:
+        _, _, port = self.address.rpartition(":")
+        return socket.create_connection(("127.0.0.1", int(port)), timeout=60)
+
+    def sending(self, *texts: str) -> socket.socket:
+        """A connection over which a request has been sent, whose answer nobody has read."""
+        body = json.dumps({"texts": texts}).encode()
+        connection = self.connected()
+        connection.sendall(b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        return connection
+
+
+@pytest.fixture(scope="module")
+def held_service(meals_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder, port = tmp_path_factory.mktemp("held"), free_port()
+    (folder / "m").mkdir()
+    environment = {
+        "BENTOML_HOME": str(folder),
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "m"),
+        "STANCE_MODEL": str(meals_model),
+        "STANCE_BODY_SECONDS": "2",
+        "HELD": str(folder / "held"),
+    }
+    command = [sys.executable, "-m", "bentoml", "serve", "tests.held_service:Stance", "--host", "127.0.0.1"]
+    with serving([*command, "--port", str(port)], port, folder / "log", environment) as address:
+        yield Service(address, folder / "held")
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """What was seen while and after more was asked than was answered."""
+
+    waiting: float
+    probes: list[int]
+    short: list[httpx.Response]
+    long: httpx.Response
+    patient: list[dict[str, Any]]
+    still_waiting: float
+    refused: float
+
+
+@pytest.fixture(scope="module")
+def crowded(held_service: Service) -> Crowded:
+    service = held_service
+    with ThreadPoolExecutor(CROWD + 2) as pool:
+        with service.holding():
+            asked = [pool.submit(service.post, TEXT) for _ in range(CROWD)]
+            # All that are refused have been told so, while nothing at all is answered.
+            until(lambda: sum(f.done() for f in asked) + service.figure("stance_queue") + 1 == CROWD)
+            waiting = service.figure("stance_queue")
+            probes = [
+                httpx.get(f"{service.address}{path}", timeout=60).status_code
+                for path in ("/livez", "/readyz", "/metrics", "/", "/v1/model")
+            ]
+            long = pool.submit(service.post, *[TEXT] * 100)
+            refused = service.figure("stance_refused_total", reason="overloaded")
+
+            def patiently() -> list[dict[str, Any]]:
+                with StanceClient(service.address) as client:
+                    return client.score([TEXT])
+
+            patient: Future[list[dict[str, Any]]] = pool.submit(patiently)
+            until(lambda: service.figure("stance_refused_total", reason="overloaded") == refused + 1)
+        return Crowded(
+            waiting,
+            probes,
+            [f.result() for f in asked],
+            long.result(),
+            patient.result(),
+            service.figure("stance_queue"),
+            refused,
+        )
+
+
+def test_some_are_refused_at_once_and_told_when_to_come_again(crowded: Crowded) -> None:
+    refused = [response for response in crowded.short if response.status_code != 200]
+    assert 0 < len(refused) < CROWD
+    assert crowded.refused == len(refused)
+    for response in refused:
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+        assert 1 <= int(response.headers["retry-after"]) <= LONGEST_ASKED
+
+
+def test_whoever_was_taken_is_answered(crowded: Crowded) -> None:
+    assert crowded.waiting > 0
+    answered = [response for response in crowded.short if response.status_code == 200]
+    assert len(answered) == crowded.waiting + 1
+    assert all(len(response.json()["results"]) == 1 for response in answered)
+    assert crowded.still_waiting == 0
+
+
+def test_probes_and_pages_answer_meanwhile(crowded: Crowded) -> None:
+    assert crowded.probes == [200] * 5
+
+
+def test_large_requests_have_a_lane_of_their_own(crowded: Crowded) -> None:
+    assert crowded.long.status_code == 200
+    assert len(crowded.long.json()["results"]) == 100
+
+
+def test_a_client_that_comes_again_is_answered(crowded: Crowded) -> None:
+    assert len(crowded.patient) == 1
+
+
+def test_who_sends_too_slowly_is_told_so_and_holds_nobody_up(held_service: Service) -> None:
+    before = held_service.figure("stance_refused_total", reason="body_too_slow")
+    stalled = [held_service.connected() for _ in range(30)]
+    for connection in stalled:
+        connection.sendall(b'POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n{"texts": [')
+    assert held_service.post(TEXT).status_code == 200
+    for connection in stalled:
+        with closing(connection), connection.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408 ")
+            assert json.loads(body)["error"]["code"] == "body_too_slow"
+    assert held_service.figure("stance_refused_total", reason="body_too_slow") == before + 30
+    assert held_service.post(TEXT).status_code == 200
+
+
+def test_a_client_that_goes_away_leaves_no_work(held_service: Service) -> None:
+    scored = held_service.figure("stance_texts_total")
+    left = held_service.figure("stance_requests_total", status="499")
+    with held_service.holding():
+        begun = held_service.sending(TEXT)
+        until(lambda: held_service.figure("stance_requests_in_progress") == 2)
+        waiting = held_service.sending(TEXT)
+        until(lambda: held_service.figure("stance_queue") == 1)
+        waiting.close()
+        until(lambda: held_service.figure("stance_queue") == 0)
+        begun.close()
+    until(lambda: held_service.figure("stance_requests_total", status="499") == left + 2)
+    assert held_service.post(TEXT).status_code == 200
+    # What had begun ran to its end, for nobody.
+    assert held_service.figure("stance_texts_total") == scored + 2
+
+
+def test_who_does_not_read_an_answer_holds_no_turn(held_service: Service) -> None:
+    with closing(held_service.sending(*[TEXT] * 256)), closing(held_service.sending(*[TEXT] * 256)):
+        assert held_service.post(*[TEXT] * 256).status_code == 200
+
+
+@contextmanager
+def _connections(app: Any) -> Iterator[tuple[int, set[Any]]]:
+    """Port of a server with connections as the service has them, and those that are open."""
+    server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_level="critical", lifespan="off"))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            until(lambda: server.started)
+            yield listening.getsockname()[1], server.server_state.connections
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+async def _large(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x" * 30_000_000})
+
+
+def test_half_a_head_is_not_waited_for_and_a_stalled_reader_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beneath, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(beneath, "READ_SECONDS", 0.3)
+    with _connections(_large) as (port, connections):
+        for begins in (b"", b"GET / HTTP/1.1\r\nHost", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                until(lambda: connections)
+                client.sendall(begins)
+                until(lambda: not connections)
+        # Who reads, however much, has all of it.
+        response = httpx.get(f"http://127.0.0.1:{port}", timeout=60)
+        assert len(response.content) == 30_000_000
+
+
+def test_unfinished_bodies_hold_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_UNFINISHED", 1000)
+
+    async def body(reader: Reading, parts: list[bytes], finished: asyncio.Event) -> bytes | RequestError:
+        async def receive() -> Message:
+            if parts:
+                return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+            await finished.wait()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        try:
+            return await reader.body({"headers": []}, receive)
+        except RequestError as error:
+            return error
+
+    async def read() -> list[bytes | RequestError]:
+        reader, finished = Reading(60), asyncio.Event()
+        tasks = []
+        for _ in range(5):
+            tasks.append(asyncio.create_task(body(reader, [b"x" * 300], finished)))
+            await asyncio.sleep(0.01)
+        finished.set()
+        return await asyncio.gather(*tasks)
+
+    given_up, *others = asyncio.run(read())
+    assert isinstance(given_up, RequestError)
+    assert given_up.code == "body_too_slow"
+    # The first made room for the fourth, the second for the fifth.
+    assert [isinstance(other, bytes) for other in others] == [False, True, True, True]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 2000), st.booleans()), min_size=1, max_size=30))
+def test_a_lane_answers_one_at_a_time_all_that_it_took_and_that_stayed(asked: list[tuple[int, bool]]) -> None:
+    """Whoever leaves, before the turn or in it, takes nobody's turn along."""
+    answered: list[int] = []
+    refused: list[tuple[int, int]] = []
+    at_once: list[int] = []
+
+    async def ask(lane: Lane, number: int, work: int) -> None:
+        try:
+            async with lane.turn(work) as turn:
+                at_once.append(number)
+                try:
+                    await asyncio.sleep(0)
+                    assert at_once == [number]
+                finally:
+                    at_once.remove(number)
+                turn.end(answered=True)
+                answered.append(number)
+        except RequestError as error:
+            refused.append((number, int((error.headers or {})["Retry-After"])))
+
+    async def all_of_them() -> None:
+        lane = Lane(0.3, time.monotonic)
+        tasks = [asyncio.create_task(ask(lane, number, work)) for number, (work, _) in enumerate(asked)]
+        await asyncio.sleep(0)
+        for task, (_, leaves) in zip(tasks, asked, strict=True):
+            if leaves:
+                task.cancel()
+                await asyncio.sleep(0)
+        ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+        assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
+        await ask(lane, len(asked), 1)
+
+    asyncio.run(all_of_them())
+    stayed = {number for number, (_, leaves) in enumerate(asked) if not leaves} | {len(asked)}
+    assert stayed <= {*answered, *(number for number, _ in refused)}
+    assert answered == sorted(answered)
+    waits = [seconds for _, seconds in refused]
+    assert waits == sorted(waits)
+    assert all(1 <= seconds <= LONGEST_ASKED for seconds in waits)
+
+
+def test_work_is_what_is_read_however_it_is_written() -> None:
+    assert work_of(["a" * 10_000]) == work_of(["a" * 5_000])
+    assert work_of([TEXT] * 100) > SHORT > work_of([TEXT] * 5)
+    turns = Turns(0.1)
+    assert turns.lane(work_of([TEXT])) is turns.lane(work_of([TEXT] * 5)) is not turns.lane(work_of([TEXT] * 100))
+
+
+@pytest.mark.parametrize("given_", ["", "soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_setting_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch, given_: str) -> None:
+    monkeypatch.setenv("STANCE_LONGEST_WAIT", given_)
+    with pytest.raises(StanceError, match="STANCE_LONGEST_WAIT"):
+        longest_wait()
+
+
+def test_serve_says_so_before_it_starts() -> None:
+    done = run_stance("serve", STANCE_BODY_SECONDS="soon")
+    assert done.returncode == 1
+    assert "STANCE_BODY_SECONDS" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
