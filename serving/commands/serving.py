@@ -108,10 +108,12 @@ def serve(
     from serving.rate_limits import rate_limit
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
+    from training.runtime import chosen_runtime
 
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
     rate_limit()
+    chosen_runtime()
     if not is_loopback(host):
         if not read_keys(home_folder()):
             raise StanceError(
