@@ -97,6 +97,13 @@ class ModelResponse(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     version: str
+    runtime: Annotated[
+        Literal["onnx", "ctranslate2", "ctranslate2-float32"] | None,
+        Field(
+            description="What the encoder runs on (STANCE_RUNTIME); null where the model has no encoder.",
+            examples=["onnx"],
+        ),
+    ]
     error_rate: Annotated[
         float,
         Field(description="Share of wrong labels, at most, among those that are not `abstained`.", examples=[0.2]),

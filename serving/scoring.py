@@ -94,9 +94,11 @@ def describe_targets(taxonomy: Taxonomy) -> list[dict[str, Any]]:
 def describe_model(model: Model) -> dict[str, Any]:
     """What `/v1/model` answers."""
     settings = model.estimator.settings()["features"]
+    encoder = model.estimator.encoder()
     return {
         "version": model.version,
         "recipe": model.recipe.model_dump(),
+        "runtime": encoder.runtime if encoder else None,
         "error_rate": model.recipe.abstention.error_rate,
         "features": {key: value for key, value in settings.items() if key != "vocabulary"},
         "targets": list(model.taxonomy.ids),

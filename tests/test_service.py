@@ -229,6 +229,7 @@ def test_targets_and_model(client: TestClient) -> None:
     model = client.get("/v1/model").json()
     assert model["version"] == load_model(DEFAULT_MODEL).version
     assert model["trained_on"]["fingerprint"]
+    assert model["runtime"] == "onnx"
     assert model["features"]["weights_sha256"]
     assert model["error_rate"] == model["recipe"]["abstention"]["error_rate"]
     assert set(model["cross_validated"]["answers"]) == set(load_taxonomy().ids)

@@ -1,8 +1,8 @@
-"""A sentence encoder, as published or adapted: texts in, embeddings out, on ONNX Runtime alone."""
+"""A sentence encoder, as published or adapted: texts in, embeddings out, on ONNX Runtime or CTranslate2."""
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +14,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from training.ctranslate2_encoder import fits_ctranslate2, open_ctranslate2
 from training.embedding_cache import EmbeddingCache
 from training.encoder_packages import TOKENIZER, EncoderPackage
 from training.length_batches import cut_by_length
 from training.low_rank import merged
 from training.outcomes import Progress
-
-THREADS_VARIABLE = "STANCE_THREADS"
-"""Environment variable: cores that one process computes embeddings on; all of them where it is not set."""
+from training.runtime import Runtime, asked_threads
 
 MEAN, FIRST = "mean", "first"
 """Outputs of the last layer, as it is: the mean over tokens, and the first token."""
@@ -95,8 +94,11 @@ class SentenceEncoder:
         outputs: what is joined, in this order: `layer_output(n)`, MEAN, FIRST; or, for `run` alone, `token_output(n)`.
         cache: where embeddings are kept by text hash; None computes each anew.
         adapters: low-rank changes of its weights, see `training.low_rank`.
+        runtime: what it runs on. Where CTranslate2 cannot give the outputs (it gives the last layer only, and of BERT
+            only) it is ONNX Runtime after all, and a warning says so.
 
     Attributes:
+        runtime: what it runs on indeed.
         watch: told of each batch that was embedded, if set.
 
     Raises:
@@ -112,12 +114,26 @@ class SentenceEncoder:
         outputs: Sequence[str],
         cache: EmbeddingCache | None = None,
         adapters: Mapping[str, NDArray[np.floating]] | None = None,
+        runtime: Runtime = "onnx",
     ) -> None:
         self.package = package
         self.outputs = list(outputs)
+        self.runtime: Runtime = runtime
+        if runtime != "onnx" and (why_not := self._not_on_ctranslate2()):
+            _logger.warning("%s: runs on ONNX Runtime, not on %s: %s", package.name, runtime, why_not)
+            self.runtime = "onnx"
         self._cache = cache
         self._adapters = adapters or {}
         self.watch: Callable[[Batch], None] | None = None
+
+    def _not_on_ctranslate2(self) -> str:
+        if self.outputs != [MEAN, FIRST]:
+            return "the model reads other layers than the last"
+        return "" if fits_ctranslate2(self.package) else "its architecture is not known there"
+
+    def on(self, runtime: Runtime) -> SentenceEncoder:
+        """The same encoder on another runtime, without a cache."""
+        return SentenceEncoder(self.package, self.outputs, None, self._adapters, runtime)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Tensors of the checkpoint with their trained changes, by name."""
@@ -138,6 +154,10 @@ class SentenceEncoder:
             session = _PUBLISHED[carried_by] = self._open(ort.SessionOptions())
         return session
 
+    @cached_property
+    def _ctranslate2(self) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]:
+        return open_ctranslate2(self.package, self.weights(), self.tokenizer, int8=self.runtime == "ctranslate2")
+
     def write_onnx(self, path: Path) -> Path:
         """Write the graph with its weights, their changes added, for other runtimes; its place."""
         options = ort.SessionOptions()
@@ -149,7 +169,7 @@ class SentenceEncoder:
     def _open(self, options: ort.SessionOptions) -> ort.InferenceSession:
         weights = self.weights()
         options.log_severity_level = 3
-        options.intra_op_num_threads = int(os.environ.get(THREADS_VARIABLE, "0"))
+        options.intra_op_num_threads = asked_threads()
         # Threads that wait by spinning take the processor from whatever else runs: the service's own clients, say.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         names = sorted(weights.keys() - _UNUSED)
@@ -163,7 +183,7 @@ class SentenceEncoder:
 
     def load(self) -> None:
         """Read and verify the weights now rather than at the first text."""
-        _ = self._session, self.tokenizer
+        _ = self.tokenizer, self._session if self.runtime == "onnx" else self._ctranslate2
 
     def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off."""
@@ -226,6 +246,8 @@ class SentenceEncoder:
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """Embeddings of one batch, in the order of its rows."""
+        if self.runtime != "onnx":
+            return self._ctranslate2(batch.ids, batch.mask)
         return np.concatenate(self.run(batch), axis=1)
 
     def run(self, batch: Batch) -> list[NDArray[np.float32]]:
@@ -235,6 +257,8 @@ class SentenceEncoder:
         )
         return given
 
+
+_logger = logging.getLogger("stance.encoder")
 
 _PUBLISHED: WeakValueDictionary[tuple[str, ...], ort.InferenceSession] = WeakValueDictionary()
 """Sessions of encoders as they were published, by the modules that carry them, as long as somebody holds them."""

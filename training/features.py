@@ -13,6 +13,7 @@ from training.embedding_cache import EmbeddingCache
 from training.encoder import SentenceEncoder, layer_output
 from training.encoder_packages import WEIGHTS, encoder_named
 from training.outcomes import Progress
+from training.runtime import chosen_runtime
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -138,4 +139,7 @@ class EncoderFeatures:
     def restored(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], cache: bool) -> EncoderFeatures:
         features = cls(settings["encoder"], settings["layers"], cache=cache)
         features._encoder.package.check_same(settings)
+        # Kept embeddings are those of ONNX Runtime.
+        if not cache:
+            features._encoder = features._encoder.on(chosen_runtime())
         return features

@@ -19,6 +19,7 @@ from training.low_rank import Adapted
 from training.metrics import confusion, scores
 from training.outcomes import Outcomes, Prediction, Probabilities, Progress
 from training.recipes import TunedRecipe
+from training.runtime import Runtime, chosen_runtime
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,6 +49,8 @@ class FineTunedClassifier:
         self._recipe, self._teaching, self._start = recipe, teaching, start
         self._teachers = list(teaching.teachers) if teaching else []
         self._package = encoder_named(recipe.encoder)
+        # What is trained holds out, decides and is compared in float32, wherever it will run.
+        self._runtime: Runtime = "onnx"
         self._encoder: SentenceEncoder | None = None
         self._heads: LogisticHeads | None = None
         self._held_out: Probabilities | None = None
@@ -120,7 +123,7 @@ class FineTunedClassifier:
 
     def _taken(self, adapted: Adapted) -> Self:
         self._adapted = adapted
-        self._encoder = SentenceEncoder(self._package, (MEAN, FIRST), adapters=adapted.adapters)
+        self._encoder = SentenceEncoder(self._package, (MEAN, FIRST), adapters=adapted.adapters, runtime=self._runtime)
         self._heads = LogisticHeads(adapted.weights, adapted.bias, ())
         return self
 
@@ -171,5 +174,5 @@ def restored_fine_tuned(
     classifier = FineTunedClassifier(taxonomy, recipe)
     classifier._package.check_same(settings["features"])
     classifier._epochs, classifier._figures = settings["epochs"], settings["held_out_figure_by_epoch"]
-    classifier._teachers = settings["teachers"]
+    classifier._teachers, classifier._runtime = settings["teachers"], chosen_runtime()
     return classifier._taken(Adapted.restored(tensors))

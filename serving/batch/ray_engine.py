@@ -20,8 +20,8 @@ from labels.errors import StanceError, needs_package
 from serving.batch.engines import Engine
 from serving.batch.survey import Chunk
 from serving.batch.work import Job, Worker, read_mark
-from training.encoder import THREADS_VARIABLE
 from training.outcomes import Progress
+from training.runtime import THREADS_VARIABLE
 
 _STORE_BYTES = 100 * 2**20
 """Of Ray's object store on this machine; places of chunks are all that goes there."""

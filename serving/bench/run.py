@@ -104,6 +104,7 @@ def bench(texts: Sequence[str], plan: Plan, folder: Path | None = None, progress
     figures = {
         "machine": machine(busy),
         "model": model.version,
+        "runtime": encoder.runtime,
         "plan": {"seconds": plan.seconds, "rounds": plan.rounds, "texts_a_round": measured.texts[0]},
         "texts": _about(encoder, texts),
         "throughput": _throughput(measured, why_not, model, texts),

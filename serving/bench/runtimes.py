@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,14 +20,18 @@ import psutil
 from numpy.typing import NDArray
 
 from labels.errors import StanceError
-from serving.bench.rounds import percentiles, ratios, seconds_of, spread, take_turns
+from serving.bench.rounds import Work, percentiles, ratios, seconds_of, spread, take_turns
 from training.encoder import FIRST, MEAN, Batch, SentenceEncoder
 from training.outcomes import Progress
+from training.runtime import Runtime
 
 OURS = "ONNX Runtime float32"
-"""What serves."""
+"""What serves, if nothing else is asked for."""
 REFERENCE = "torch float32"
 """What answers are compared with."""
+
+TIMED = 400
+"""Texts that are timed, about, where there are more."""
 
 Forward = Callable[[Batch], NDArray[np.float32]]
 """A batch to the mean over its tokens and the first token of the last layer, joined."""
@@ -91,29 +100,10 @@ def _openvino(encoder: SentenceEncoder, folder: Path) -> Forward:
     return forward
 
 
-def _ctranslate2(encoder: SentenceEncoder, folder: Path, kind: str) -> Forward:
-    import ctranslate2
-
-    converted = folder / "ctranslate2"
-    if not converted.exists():
-        from transformers import PreTrainedTokenizerFast
-
-        saved = folder / "saved"
-        _torch_module(encoder).save_pretrained(saved)
-        tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-            tokenizer_object=encoder.tokenizer,
-            pad_token=encoder.tokenizer.id_to_token(encoder.package.padding),
-            unk_token="[UNK]",
-        )
-        tokenizer.save_pretrained(saved)
-        ctranslate2.converters.TransformersConverter(str(saved)).convert(str(converted))
-    model = ctranslate2.Encoder(str(converted), device="cpu", compute_type=kind, intra_threads=psutil.cpu_count())
-
-    def forward(batch: Batch) -> NDArray[np.float32]:
-        rows = [ids[mask == 1].tolist() for ids, mask in zip(batch.ids, batch.mask, strict=True)]
-        return _pooled(np.asarray(model.forward_batch(rows).last_hidden_state), batch.mask)
-
-    return forward
+def _ctranslate2(encoder: SentenceEncoder, folder: Path, runtime: Runtime) -> Forward:
+    other = encoder.on(runtime)
+    other.load()
+    return other.forward
 
 
 def _pooled(states: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -122,11 +112,11 @@ def _pooled(states: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.
 
 
 _RUNTIMES: Mapping[str, Make] = {
-    OURS: lambda encoder, folder: encoder.forward,
+    OURS: lambda encoder, folder: encoder.on("onnx").forward,
     "ONNX Runtime int8": _onnx_int8,
     "OpenVINO float32": _openvino,
-    "CTranslate2 float32": partial(_ctranslate2, kind="float32"),
-    "CTranslate2 int8": partial(_ctranslate2, kind="int8"),
+    "CTranslate2 float32": partial(_ctranslate2, runtime="ctranslate2-float32"),
+    "CTranslate2 int8": partial(_ctranslate2, runtime="ctranslate2"),
     REFERENCE: _torch,
 }
 
@@ -136,7 +126,8 @@ class Runtimes:
     """What was measured.
 
     Attributes:
-        figures: by runtime: `sentences_per_second` and `of_ours` (spreads over rounds), `single_ms` (percentiles),
+        figures: by runtime: `sentences_per_second` and `of_ours` (spreads over rounds), `processor_of_ours` (the same
+            of seconds that processors were busy, so less is better), `single_ms` (percentiles),
             `megabytes` (what loading it added to this process), `cosine` (the least to what serves); or `skipped`.
         vectors: by runtime, of all texts.
     """
@@ -166,34 +157,63 @@ def compare_runtimes(
             report("loading runtimes", number, len(_RUNTIMES))
             before = psutil.Process().memory_info().rss
             try:
-                forwards[runtime] = make(encoder, Path(name))
-                forwards[runtime](batches[-1])
+                with _silence():
+                    forward = make(encoder, Path(name))
+                    forward(batches[-1])
             except ModuleNotFoundError as error:
                 figures[runtime] = {"skipped": f"{error.name} is not installed"}
+            except Exception as error:  # of whatever kind another runtime's own errors are
+                if runtime == OURS:
+                    raise
+                figures[runtime] = {"skipped": " ".join(str(error).split())[:200] or repr(error)}
             else:
+                forwards[runtime] = forward
                 figures[runtime] = {"megabytes": round((psutil.Process().memory_info().rss - before) / 1e6)}
         vectors = {runtime: _all(forward, batches, len(texts)) for runtime, forward in forwards.items()}
         seconds: dict[str, list[float]] = {runtime: [] for runtime in forwards}
         alone: dict[str, list[float]] = {runtime: [] for runtime in forwards}
-        ways = {
-            runtime: (lambda _, forward=forward: lambda: [forward(batch) for batch in batches])
-            for runtime, forward in forwards.items()
-        }
+        processor: dict[str, list[float]] = {runtime: [] for runtime in forwards}
+        timed = batches[:: max(1, len(texts) // TIMED)]
+
+        def prepare(_: Sequence[str], runtime: str) -> Work:
+            def work() -> None:
+                began = time.process_time()
+                for batch in timed:
+                    forwards[runtime](batch)
+                processor[runtime].append(time.process_time() - began)
+
+            return work
+
+        ways = {runtime: partial(prepare, runtime=runtime) for runtime in forwards}
         for number in range(rounds):
             report("measuring", number, rounds)
             for runtime, taken in take_turns(ways, texts, number).items():
                 seconds[runtime].append(taken)
                 alone[runtime] += [1000 * seconds_of(partial(forwards[runtime], batch)) for batch in single]
         report("measuring", rounds, rounds)
-    rates = {runtime: [len(texts) / each for each in taken] for runtime, taken in seconds.items()}
+    number_timed = sum(len(batch.rows) for batch in timed)
+    rates = {runtime: [number_timed / each for each in taken] for runtime, taken in seconds.items()}
     for runtime in forwards:
         figures[runtime] |= {
             "sentences_per_second": spread(rates[runtime], 1).as_dict(),
             "of_ours": ratios(rates[runtime], rates[OURS]).as_dict(),
+            "processor_of_ours": ratios(processor[runtime], processor[OURS]).as_dict(),
             "single_ms": percentiles(alone[runtime]),
             "cosine": round(_least_cosine(vectors[runtime], vectors[OURS]), 5),
         }
     return Runtimes(figures, vectors)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without the bars, warnings and remarks of other runtimes' converters; what fails is told as skipped."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _all(forward: Forward, batches: Sequence[Batch], texts: int) -> NDArray[np.float32]:

@@ -201,17 +201,26 @@ def runtimes(
 
 
 def _print_runtimes(texts: int, figures: Mapping[str, Any]) -> None:
-    columns = ("sentences/s", "of what serves", "one text, p50 ms", "MB", "least cosine", "macro-F1 points lost")
+    columns = (
+        "sentences/s",
+        "of what serves",
+        "processor time of that",
+        "one text, p50 ms",
+        "MB",
+        "least cosine",
+        "macro-F1 points lost",
+    )
     table = _table(f"{texts} texts: median [lowest–highest] of the rounds", "", *columns)
     for name, row in figures.items():
         if "skipped" in row:
             table.add_row(name, "skipped", row["skipped"])
             continue
-        lost = row.get("lost")
+        lost = row.get("lost", {}).get("mean macro-F1")
         table.add_row(
             name,
             _range(row["sentences_per_second"]),
             _range(row["of_ours"]),
+            _range(row["processor_of_ours"]),
             str(row["single_ms"]["p50"]),
             str(row["megabytes"]),
             str(row["cosine"]),
@@ -235,7 +244,8 @@ _WAYS = {
 def _print(figures: Mapping[str, Any]) -> None:
     machine, about = figures["machine"], figures["texts"]
     out.print(
-        f"{figures['model']}; {about['number']} texts of {about['tokens_mean']} tokens on average; "
+        f"{figures['model']} on {figures['runtime']}; "
+        f"{about['number']} texts of {about['tokens_mean']} tokens on average; "
         f"{figures['plan']['rounds']} rounds of {figures['plan']['texts_a_round']}; {machine['cores']} cores",
         markup=False,
     )

@@ -109,10 +109,11 @@ def serve(
     from serving.turns import longest_wait
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
+    from training.runtime import chosen_runtime
 
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
-    for setting in (rate_limit, body_seconds, longest_wait):
+    for setting in (rate_limit, body_seconds, longest_wait, chosen_runtime):
         setting()
     if os.environ.get(ALIASES_VARIABLE):
         load_aliases()
