@@ -18,7 +18,7 @@ from serving.bodies import parsed
 from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
-from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
+from serving.schema import MAX_BODY_BYTES, MAX_CHARACTERS, MAX_EXPLAINED, MAX_TEXTS, ScoreRequest
 from serving.watching import queued
 
 SCORE_PATH = "/v1/score"
@@ -92,6 +92,9 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
         RequestError: 400, with code, message and field.
     """
     request = parsed(ScoreRequest, body, _CODES)
+    if request.explain and len(request.texts) > MAX_EXPLAINED:
+        message = f"at most {MAX_EXPLAINED} texts a request that asks for explanations"
+        raise RequestError(400, message, code="too_many_texts", field="texts")
     for place, target_id in enumerate(request.targets or ()):
         if target_id not in target_ids:
             raise RequestError(

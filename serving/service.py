@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from serving.errors import RequestError, report_to_gate
+from serving.explaining import OwnExamples, explain_texts
 from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, TIMEOUT, Gate
 from serving.jobs_api import job_routes
@@ -86,6 +87,7 @@ class Stance:
         set_up_log()
         self.live = LiveModel(home_folder(), watch_batches)
         self.usage = usage_here()
+        self.examples = OwnExamples()
 
     @property
     def model(self) -> Model:
@@ -107,12 +109,15 @@ class Stance:
         return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
-    def score(self, texts: list[str], targets: list[str] | None = None) -> Response:
-        """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
+    def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
+        """Stance of each text toward each target; what is asked has passed `serving.gate`."""
         turn_comes()
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
         results = score_texts(model, texts, targets, count=self._count)
+        if explain:
+            for result, why in zip(results, explain_texts(model, texts, results, self.examples.of(model)), strict=True):
+                result["explanation"] = why
         return JSONResponse({"model": {"version": model.version}, "results": results})
 
 
