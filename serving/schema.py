@@ -103,7 +103,7 @@ class TargetExplanation(BaseModel):
 
     words: Annotated[
         list[CarriedWords],
-        Field(description="What carried the score, strongest first; none where no word moves it by 0.01."),
+        Field(description="What carried the score, strongest first; none where no word moves it by 0.05."),
     ]
     definition: Annotated[
         str | None,

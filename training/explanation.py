@@ -29,8 +29,8 @@ LONGEST_PHRASE = 3
 BEYOND = 0.1
 """By how much a phrase must move the score further than its words do one by one."""
 
-LEAST = 0.01
-"""A contribution that is named, at least; what is less is mostly noise of the encoder."""
+LEAST = 0.05
+"""A contribution that is named, at least: any word moves a score a little."""
 
 MOST_NAMED = 8
 """Pieces that are named for a target, at most."""

@@ -1,4 +1,4 @@
-"""`stance explain`: what carried the scores of a text."""
+"""`stance explain` and `stance faithfulness`: what carried the scores of a text, and whether that is so."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from serving.commands.console import Json, ModelFolder, app, out, print_json, progress
+from labels.records import default_label_files
+from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, out, print_json, progress
 
 OwnLabels = Annotated[
     list[Path] | None,
@@ -75,3 +77,66 @@ def _print(text: str, result: Mapping[str, Any], why: Mapping[str, Any], named: 
     for near in why["examples"]:
         said = ", ".join(f"{id_} {label}" for id_, label in near["labels"].items() if label != "unrelated")
         out.print(f"  {near['similarity']:.2f}  {near['text']}\n        {said or 'touches nothing'}", markup=False)
+
+
+@app.command("faithfulness")
+def faithfulness_of(
+    model: ModelFolder = None,
+    labels: Labels = None,
+    corpus: Corpus = None,
+    split: Annotated[str, typer.Option(help="Part of the data to take sentences from: train, dev or test.")] = "train",
+    sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1500,
+    gradients: Annotated[
+        bool, typer.Option("--gradients", help="Compare with integrated gradients (needs the extra `torch`).")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure whether the words that explanations name carry the scores: without them, does a score move further?"""
+    import numpy as np
+
+    from training.dataset import texts_of, units_of
+    from training.faithfulness import faithfulness
+    from training.model_folder import load_model
+    from training.train import part_at_hand, read_labelled
+
+    explained = load_model(model)
+    files = tuple(labels or default_label_files())
+    part = part_at_hand(read_labelled(files, explained.taxonomy, corpus, skip_unknown_targets=True), split)
+    drawn = np.random.default_rng(seed).permutation(len(part))[:sentences].tolist()
+    texts, units = texts_of(part), units_of(part)
+    other = None
+    if gradients:
+        from training.integrated_gradients import integrated_gradients
+
+        other = integrated_gradients(explained)
+    with progress() as report:
+        figures = faithfulness(
+            explained, [texts[n] for n in drawn], [units[n] for n in drawn], seed=seed, other=other, progress=report
+        )
+    if as_json:
+        print_json({"version": explained.version, "split": split, "drawn": len(drawn), **figures})
+    else:
+        _print_figures(figures)
+
+
+def _print_figures(figures: Mapping[str, Any]) -> None:
+    table = Table(title="How far a score moves, in points, without …", title_justify="left", box=None)
+    ways = [by for by in ("named", "random", "longest", "other") if by in figures["overall"]]
+    for column in ("target", "scores", "words", *ways, *(f"named − {by}" for by in ways[1:])):
+        table.add_column(column, justify="left" if column == "target" else "right")
+    for name, row in {**figures["targets"], "overall": figures["overall"]}.items():
+        shown = [*ways, *(f"named_minus_{by}" for by in ways[1:])]
+        table.add_row(name, str(row["scores"]), f"{row['words']:.1f}", *(_interval(row[each]) for each in shown))
+    out.print(table)
+    out.print(
+        f"{figures['sentences']} sentences of {figures['groups']} groups take a side; "
+        f"no word was named for {figures['nothing_named']} scores"
+    )
+
+
+def _interval(given: Mapping[str, float | None]) -> str:
+    value, low, high = given["value"], given["low"], given["high"]
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
