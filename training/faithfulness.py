@@ -160,10 +160,7 @@ def _moved(
         after = np.mean([then[place[text], case.target] for text in rest])
         return float(case.side * (scores[case.row, case.target] - after))
 
-    found = {
-        by: np.array([moved(case, each[by]) for case, each in zip(cases, left, strict=True)])
-        for by in left[0]
-    }
+    found = {by: np.array([moved(case, each[by]) for case, each in zip(cases, left, strict=True)]) for by in left[0]}
     return found, np.array([len(case.chosen["named"][0]) for case in cases], np.float64)
 
 
@@ -177,7 +174,7 @@ def _figures(
     of = {by: values[chosen] for by, values in moved.items()}
     return {
         "scores": int(chosen.sum()),
-        "words": round(float(words[chosen].mean()), 2) 
+        "words": round(float(words[chosen].mean()), 2),
         **{by: among.ratio(values, ones) for by, values in of.items()},
         **{f"named_minus_{by}": among.ratio(of["named"] - of[by], ones) for by in of if by != "named"},
     }

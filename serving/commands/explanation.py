@@ -85,7 +85,7 @@ def faithfulness_of(
     labels: Labels = None,
     corpus: Corpus = None,
     split: Annotated[str, typer.Option(help="Part of the data to take sentences from: train, dev or test.")] = "train",
-    sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1500,
+    sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1000,
     gradients: Annotated[
         bool, typer.Option("--gradients", help="Compare with integrated gradients (needs the extra `torch`).")
     ] = False,
