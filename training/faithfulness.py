@@ -6,7 +6,7 @@ in place of probabilities. No label is needed: it is the model that is explained
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,6 @@ DRAWS = 5
 
 _SLICE = 32
 
-Gradients = Callable[[str, int], Mapping[Span, float]]
-"""A text and a target's number to what another method attributes to each word."""
-
 
 @dataclass(frozen=True)
 class _Case:
@@ -50,7 +47,6 @@ def faithfulness(
     units: Sequence[str],
     *,
     seed: int = 0,
-    other: Gradients | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """How much further a score moves without the words that carried it than without as many others.
@@ -60,14 +56,13 @@ def faithfulness(
         texts: sentences.
         units: the group of each.
         seed: of the random words and of the resampling.
-        other: another method to name words by, for comparison.
         progress: told how far it is.
 
     Returns:
         `sentences` (that take a side on some target) and `groups`; `nothing_named`, scores that no word was named for;
         and `overall` and, by target, in `targets`: `scores` (how many), `words` (mean number taken out), `named`,
-        `random`, `longest` and, where another method was given, `other`: by how much the score moved without them; and
-        `named_minus_…` each of these. All with 95% intervals by resampling of groups.
+        `random` and `longest`: by how much the score moved toward the other side without them; and `named_minus_random`
+        and `named_minus_longest`. All with 95% intervals by resampling of groups.
 
     Raises:
         StanceError: no text takes a side.
@@ -82,7 +77,7 @@ def faithfulness(
         part = rows[first : first + _SLICE]
         for row, explanation in zip(part, explain(model, [texts[row] for row in part]), strict=True):
             for t in np.flatnonzero(np.abs(scores[row]) >= TAKES_A_SIDE).tolist():
-                case = _case(texts[row], explanation, row, t, float(np.sign(scores[row, t])), random, other)
+                case = _case(texts[row], explanation, row, t, float(np.sign(scores[row, t])), random)
                 nothing += case is None
                 cases += [case] if case else []
         if progress:
@@ -112,7 +107,6 @@ def _case(
     target: int,
     side: float,
     random: np.random.Generator,
-    other: Gradients | None,
 ) -> _Case | None:
     carried = [each for each in explanation.carried(target) if each.contribution * side > 0][:MOST_NAMED]
     spans = [(each.start, each.end) for each in carried]
@@ -124,17 +118,13 @@ def _case(
     chosen: dict[str, list[list[Span]]] = {
         "named": [named],
         "random": [[words[n] for n in each] for each in drawn],
-        "longest": [_strongest(words, [end - start for start, end in words], len(named))],
+        "longest": [_longest(words, len(named))],
     }
-    if other:
-        attributed = other(text, target)
-        chosen["other"] = [_strongest(words, [side * attributed.get(word, 0.0) for word in words], len(named))]
     return _Case(row, target, side, chosen)
 
 
-def _strongest(words: Sequence[Span], by: Sequence[float], count: int) -> list[Span]:
-    order = sorted(range(len(words)), key=lambda n: (-by[n], n))
-    return sorted(words[n] for n in order[:count])
+def _longest(words: Sequence[Span], count: int) -> list[Span]:
+    return sorted(sorted(words, key=lambda word: (word[0] - word[1], word[0]))[:count])
 
 
 def without_all(text: str, spans: Sequence[Span]) -> str:

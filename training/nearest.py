@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labels.codebook_rules import Rule, read_codebook
+from labels.errors import StanceError
 from labels.records import DEFAULT_LABELS, Labels, read_records
 from labels.taxonomy import Taxonomy
 from training.embedding_cache import EmbeddingCache
+from training.kept_vectors import KeptVectors
 from training.model_folder import Model
 from training.outcomes import Progress
 
@@ -123,29 +125,48 @@ def _fits(taxonomy: Taxonomy, target_id: str, label: str | None) -> bool:
 
 
 def index_examples(model: Model, examples: Sequence[Example], progress: Progress | None = None) -> Examples:
-    """Examples as a model sees them; the embeddings of an encoder are kept on disk, by version, where there is room."""
+    """Examples as a model sees them.
+
+    The vectors of an encoder are those that the model's folder holds; others are computed, which takes some 4 ms each,
+    and kept on disk, by version, where there is a place for it.
+    """
     texts = [example.text for example in examples]
     if not texts:
         return Examples((), None)
     if model.estimator.encoder() is None:
         return Examples(examples, _unit(model.estimator.embed(texts, progress)))
-    return Examples(examples, _unit(_kept(model, texts, progress)))
+    known = model.examples.known(texts) if model.examples else {}
+    missing = [text for text in texts if text not in known]
+    if missing:
+        known |= dict(zip(missing, _kept_on_disk(model, missing, progress), strict=True))
+    return Examples(examples, _unit(np.stack([known[text] for text in texts])))
 
 
-def _kept(model: Model, texts: Sequence[str], progress: Progress | None) -> NDArray[np.float32]:
+def with_vectors(model: Model, examples: Sequence[Example], progress: Progress | None = None) -> Model:
+    """The model with the vectors of examples in its folder, once it is saved.
+
+    Raises:
+        StanceError: it has no encoder: what it sees of a text takes no time.
+    """
+    if model.estimator.encoder() is None:
+        raise StanceError(f"the model {model.version} has no encoder, so there is nothing to be kept")
+    texts = [example.text for example in examples]
+    return replace(model, examples=KeptVectors.of(model.version, texts, model.estimator.embed(texts, progress)))
+
+
+def _kept_on_disk(model: Model, texts: Sequence[str], progress: Progress | None) -> list[NDArray[np.float32]]:
     try:
         cache = EmbeddingCache(f"examples-{model.version}")
         known = cache.get(texts)
     except (OSError, sqlite3.Error):
         # A container may have nowhere to write: then each process computes them once.
-        return np.asarray(model.estimator.embed(texts, progress))
+        return list(model.estimator.embed(texts, progress))
     missing = [text for text in texts if text not in known]
-    if missing:
-        computed = dict(zip(missing, model.estimator.embed(missing, progress), strict=True))
-        known |= computed
-        with suppress(OSError, sqlite3.Error):
-            cache.put(computed)
-    return np.stack([known[text] for text in texts])
+    computed = dict(zip(missing, model.estimator.embed(missing, progress), strict=True)) if missing else {}
+    with suppress(OSError, sqlite3.Error):
+        cache.put(computed)
+    known |= computed
+    return [known[text] for text in texts]
 
 
 def _unit(vectors: Any) -> Any:

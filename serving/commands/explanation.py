@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from labels.errors import StanceError
 from labels.records import default_label_files
 from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, out, print_json, progress
 
@@ -79,6 +80,26 @@ def _print(text: str, result: Mapping[str, Any], why: Mapping[str, Any], named: 
         out.print(f"  {near['similarity']:.2f}  {near['text']}\n        {said or 'touches nothing'}", markup=False)
 
 
+@app.command("examples")
+def keep_examples(
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Model folder to write: the same model, with the vectors; may be --model.")
+    ],
+    model: ModelFolder = None,
+) -> None:
+    """Put the vectors of the project's labelled sentences into a model folder, for the first explanation to be fast."""
+    from training.model_folder import load_model, save_model
+    from training.nearest import read_examples, with_vectors
+
+    trained = load_model(model)
+    examples = read_examples(trained.taxonomy)
+    with progress() as report:
+        saved = save_model(with_vectors(trained, examples, report), out_dir)
+    if saved.examples is None:
+        raise StanceError(f"{trained.version} was written by another version of this program", hint="Train it again.")
+    out.print(f"wrote {out_dir}: {saved.version} with the vectors of {len(examples)} sentences", markup=False)
+
+
 @app.command("faithfulness")
 def faithfulness_of(
     model: ModelFolder = None,
@@ -86,9 +107,6 @@ def faithfulness_of(
     corpus: Corpus = None,
     split: Annotated[str, typer.Option(help="Part of the data to take sentences from: train, dev or test.")] = "train",
     sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1000,
-    gradients: Annotated[
-        bool, typer.Option("--gradients", help="Compare with integrated gradients (needs the extra `torch`).")
-    ] = False,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -105,14 +123,9 @@ def faithfulness_of(
     part = part_at_hand(read_labelled(files, explained.taxonomy, corpus, skip_unknown_targets=True), split)
     drawn = np.random.default_rng(seed).permutation(len(part))[:sentences].tolist()
     texts, units = texts_of(part), units_of(part)
-    other = None
-    if gradients:
-        from training.integrated_gradients import integrated_gradients
-
-        other = integrated_gradients(explained)
     with progress() as report:
         figures = faithfulness(
-            explained, [texts[n] for n in drawn], [units[n] for n in drawn], seed=seed, other=other, progress=report
+            explained, [texts[n] for n in drawn], [units[n] for n in drawn], seed=seed, progress=report
         )
     if as_json:
         print_json({"version": explained.version, "split": split, "drawn": len(drawn), **figures})
@@ -122,7 +135,7 @@ def faithfulness_of(
 
 def _print_figures(figures: Mapping[str, Any]) -> None:
     table = Table(title="How far a score moves, in points, without …", title_justify="left", box=None)
-    ways = [by for by in ("named", "random", "longest", "other") if by in figures["overall"]]
+    ways = ["named", "random", "longest"]
     for column in ("target", "scores", "words", *ways, *(f"named − {by}" for by in ways[1:])):
         table.add_column(column, justify="left" if column == "target" else "right")
     for name, row in {**figures["targets"], "overall": figures["overall"]}.items():
