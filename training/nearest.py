@@ -127,7 +127,7 @@ def _fits(taxonomy: Taxonomy, target_id: str, label: str | None) -> bool:
 def index_examples(model: Model, examples: Sequence[Example], progress: Progress | None = None) -> Examples:
     """Examples as a model sees them.
 
-    The vectors of an encoder are those that the model's folder holds; others are computed, which takes some 4 ms each,
+    The vectors of an encoder are those that the model's folder holds; others are computed, which takes seconds for all,
     and kept on disk, by version, where there is a place for it.
     """
     texts = [example.text for example in examples]
