@@ -15,6 +15,7 @@ import serving.commands.benchmark
 import serving.commands.drift
 import serving.commands.evaluation
 import serving.commands.exchange
+import serving.commands.explanation
 import serving.commands.fast_path
 import serving.commands.feeds
 import serving.commands.feeds_report

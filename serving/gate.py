@@ -13,14 +13,14 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.access import admitted
+from serving.access import ANALYZE_PATH, admitted
 from serving.bodies import parsed
 from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
 from serving.reading import Reading, body_seconds
-from serving.schema import MAX_CHARACTERS, MAX_TEXTS, ScoreRequest
-from serving.turns import Turn, Turns, longest_wait, work_of
+from serving.schema import MAX_CHARACTERS, MAX_EXPLAINED, MAX_TEXTS, ScoreRequest
+from serving.turns import Turn, Turns, longest_wait, work_of, work_of_documents
 from serving.watching import REFUSED, metrics
 
 SCORE_PATH = "/v1/score"
@@ -84,18 +84,17 @@ class Gate:
             self._limits.spend(scope)
         scope = {**scope, RAISED: envelope.raised}
         body = await self._reading.body(scope, receive)
-        if scope["path"] == SCORE_PATH and scope["method"] == "POST":
-            await self._score(scope, body, receive, envelope)
-        else:
+        if scope["method"] != "POST" or scope["path"] not in (SCORE_PATH, ANALYZE_PATH):
             await self._app(scope, _replay(body, receive), envelope.send)
-
-    async def _score(self, scope: Scope, body: bytes, receive: Receive, envelope: _Envelope) -> None:
-        texts = check_score_request(body, self._target_ids()).texts
-        scope[TEXTS][0] = len(texts)
-        # Whatever the client called it, it is JSON; curl's -d says it was a form.
-        others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-        scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-        work = work_of(texts)
+            return
+        work = work_of_documents(body)
+        if scope["path"] == SCORE_PATH:
+            request = check_score_request(body, self._target_ids())
+            scope[TEXTS][0] = len(request.texts)
+            # Whatever the client called it, it is JSON; curl's -d says it was a form.
+            others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+            scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+            work = work_of(request.texts, explained=request.explain)
         with _while_it_listens(receive, envelope) as left:
             async with self._turns.lane(work).turn(work) as turn:
                 await self._app(scope, _replay(body, left), _ending(turn, envelope.send))
@@ -108,6 +107,9 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
         RequestError: 400, with code, message and field.
     """
     request = parsed(ScoreRequest, body, _CODES)
+    if request.explain and len(request.texts) > MAX_EXPLAINED:
+        message = f"at most {MAX_EXPLAINED} texts a request that asks for explanations"
+        raise RequestError(400, message, code="too_many_texts", field="texts")
     check_targets(request.targets, target_ids)
     return request
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.errors import CODES
 
 MAX_TEXTS = 256
+MAX_EXPLAINED = 8
 MAX_LABELS = 500
 MAX_CHARACTERS = 10_000
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -27,14 +28,22 @@ EXAMPLE_TEXTS = [
 class ScoreRequest(BaseModel):
     """Texts to score: one sentence each, for that is what the model was trained on."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "if": {"properties": {"explain": {"const": True}}, "required": ["explain"]},
+            "then": {"properties": {"texts": {"maxItems": MAX_EXPLAINED}}},
+        },
+    )
 
     texts: Annotated[
         list[Text],
         Field(
             min_length=1,
             max_length=MAX_TEXTS,
-            description=f"One to {MAX_TEXTS} texts of at most {MAX_CHARACTERS} characters.",
+            description=f"One to {MAX_TEXTS} texts of at most {MAX_CHARACTERS} characters; {MAX_EXPLAINED} at most "
+            "where they are explained.",
             examples=[EXAMPLE_TEXTS],
         ),
     ]
@@ -42,6 +51,10 @@ class ScoreRequest(BaseModel):
         list[str] | None,
         Field(min_length=1, description="Targets to answer for; all where left out.", examples=[["posture"]]),
     ] = None
+    explain: Annotated[
+        bool,
+        Field(description="Say what carried each score, and which labelled sentences are nearest.", examples=[False]),
+    ] = False
 
 
 class TargetScore(BaseModel):
@@ -65,11 +78,74 @@ class TargetScore(BaseModel):
     ]
 
 
+class CarriedWords(BaseModel):
+    """A word, or words that stand together, with their part in a score."""
+
+    text: Annotated[str, Field(examples=["sanctions"])]
+    start: Annotated[int, Field(ge=0, description="In characters (code points) of the text.", examples=[18])]
+    end: Annotated[int, Field(ge=1, description="Exclusive.", examples=[27])]
+    contribution: Annotated[
+        float, Field(ge=-2, le=2, description="The score minus the score without these words.", examples=[-0.89])
+    ]
+
+
+class RuleFound(BaseModel):
+    """A rule of the codebook, and the worked example that led to it."""
+
+    number: Annotated[int, Field(ge=1, examples=[3])]
+    text: str
+    example: Annotated[str, Field(description="The codebook's sentence that this rule decides, of the same label.")]
+    similarity: Annotated[float, Field(ge=-1.001, le=1.001, description="Cosine of that sentence to the text.")]
+
+
+class TargetExplanation(BaseModel):
+    """Why one target was answered so."""
+
+    words: Annotated[
+        list[CarriedWords],
+        Field(description="What carried the score, strongest first; none where no word moves it by 0.05."),
+    ]
+    definition: Annotated[
+        str | None,
+        Field(description="What the codebook says of sentences that have the label; null where it says nothing."),
+    ]
+    rule: Annotated[
+        RuleFound | None,
+        Field(description="The rule that decides a worked example much like the text; null where none is."),
+    ]
+
+
+class NearSentence(BaseModel):
+    """A labelled sentence that the model sees much alike."""
+
+    id: str
+    text: str
+    labels: Annotated[
+        dict[str, str],
+        Field(description='Target → class or "unrelated"; targets that it was not read for are missing.'),
+    ]
+    source: str | None
+    similarity: Annotated[float, Field(ge=-1.001, le=1.001, description="Cosine to the text.", examples=[0.84])]
+
+
+class TextExplanation(BaseModel):
+    """What carried one text's answers, and what is near to it."""
+
+    words_in_piece: Annotated[
+        int, Field(ge=1, description="How many words were left out together: 1, more where the text is long.")
+    ]
+    targets: dict[str, TargetExplanation]
+    examples: Annotated[
+        list[NearSentence], Field(description="The nearest labelled sentences that may be shown, nearest first.")
+    ]
+
+
 class TextScore(BaseModel):
     """One text's answer."""
 
     targets: dict[str, TargetScore]
     truncated: Annotated[bool, Field(description="The text is longer than is read; its end did not count.")]
+    explanation: Annotated[TextExplanation | None, Field(description="Only where it was asked for.")] = None
 
 
 class ModelName(BaseModel):

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from serving.analysis_api import analysis_routes
 from serving.beneath import bound_connections
 from serving.errors import RequestError, report_to_gate
+from serving.explaining import OwnExamples, explain_texts
 from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, Gate
 from serving.jobs_api import job_routes
@@ -92,6 +93,7 @@ class Stance:
         set_up_log()
         self.live = LiveModel(home_folder(), watch_batches)
         self.usage = usage_here()
+        self.examples = OwnExamples()
 
     @property
     def model(self) -> Model:
@@ -114,11 +116,14 @@ class Stance:
         return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
-    def score(self, texts: list[str], targets: list[str] | None = None) -> Response:
-        """Stance of each text toward each target; `texts` and `targets` have passed `serving.gate`."""
+    def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
+        """Stance of each text toward each target; what is asked has passed `serving.gate`."""
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
         results = score_texts(model, texts, targets, count=self.count)
+        if explain:
+            for result, why in zip(results, explain_texts(model, texts, results, self.examples.of(model)), strict=True):
+                result["explanation"] = why
         return JSONResponse({"model": {"version": model.version}, "results": results})
 
 

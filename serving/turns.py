@@ -39,6 +39,9 @@ _READ = 1_200
 _REQUEST, _TEXT = 150, 20
 """What a request costs besides its characters, and each text of it, in characters."""
 
+_EXPLAINED = 50
+"""How often a text is read that is explained, about: once more without each of its words and phrases."""
+
 _FIRST_PACE = 5e-5
 _REMEMBERED = 5.0
 """Seconds of work until what was seen of the pace counts a third of what is seen now (1/e)."""
@@ -49,9 +52,15 @@ def longest_wait() -> float:
     return seconds_setting(WAIT_VARIABLE, WAIT)
 
 
-def work_of(texts: Sequence[str]) -> int:
+def work_of(texts: Sequence[str], *, explained: bool = False) -> int:
     """What texts cost to answer, in characters: as far as they are read, and with what a request and a text cost."""
-    return _REQUEST + sum(_TEXT + min(len(text), _READ) for text in texts)
+    read = sum(_TEXT + min(len(text), _READ) for text in texts)
+    return _REQUEST + read * (_EXPLAINED if explained else 1)
+
+
+def work_of_documents(body: bytes) -> int:
+    """What documents cost that are analysed, in characters: all of them is read, for scores and for holders."""
+    return _REQUEST + 2 * len(body)
 
 
 class Turns:

@@ -286,6 +286,46 @@ def test_the_keyboard_is_enough(seen: Seen) -> None:
     expect(page.locator("#about")).to_be_focused()
 
 
+def test_why_shows_what_carried_the_scores(browser: Any, site: Site) -> None:
+    text = "🕊 The senator said that the <b>sanctions</b> must stay until the last warhead is gone."
+    seen = open_page(browser, site.address, viewport={"width": 360, "height": 740})
+    page = seen.page
+    seen.score(text)
+    why = page.get_by_role("button", name="Explain sentence 1")
+    why.focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("region", name="Explanation of sentence 1")
+    expect(panel).to_be_focused()
+    expect(panel.locator("mark").first).to_be_visible()
+    assert why.get_attribute("aria-expanded") == "true"
+    body = json.dumps({"texts": [text], "explain": True})
+    (answer,) = page.request.post(f"{site.address}/v1/score", data=body).json()["results"]
+    explanation = answer["explanation"]
+    touched = [id_ for id_, given in answer["targets"].items() if given["label"] != "unrelated" or given["abstained"]]
+    titles = targets_of(page, site)
+    for id_ in touched:
+        heading = panel.get_by_role("heading", name=re.compile(f"^{titles[id_]['title']}: "))
+        expect(heading).to_have_count(1)
+        words = sorted(explanation["targets"][id_]["words"], key=lambda word: word["start"])
+        marks = heading.locator("xpath=following-sibling::p[1]").locator("mark").all_text_contents()
+        signs = [f"{word['contribution']:+.2f}".replace("-", "−") for word in words]
+        assert marks == [f"{word['text']} {sign}" for word, sign in zip(words, signs, strict=True)]
+    for near in explanation["examples"]:
+        expect(panel.get_by_text(near["text"], exact=True)).to_have_count(1)
+    page.get_by_role("button", name="Correct sentence 1").click()
+    page.keyboard.press("Escape")
+    assert why.get_attribute("aria-expanded") == "true"
+    check_accessible(page)
+    assert not seen.complaints
+    why.click()
+    expect(panel).to_have_count(0)
+    why.click()
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(why).to_be_focused()
+    page.context.close()
+
+
 def test_pointing_at_an_answer_shows_its_probabilities(seen: Seen, site: Site) -> None:
     texts = seen.score("The minister said that not one sanction will go.")
     (answer,) = answers_of(seen.page, site, texts)

@@ -32,6 +32,10 @@ class Estimator(Protocol):
         """Probabilities, not calibrated (`Model.answers` does that), and which texts were cut, from one reading."""
         ...
 
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
+        """What its heads see of each text: an array or a sparse matrix of shape (texts, features)."""
+        ...
+
     def held_out_proba(self) -> Probabilities | None:
         """After `fit`: of the training sentences, from classifiers that did not see their group.
 

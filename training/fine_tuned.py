@@ -141,6 +141,9 @@ class FineTunedClassifier:
         embedded = self._trained()[0].read(texts, progress)
         return Prediction(self.judge(embedded.vectors), embedded.truncated)
 
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        return self._trained()[0].embed(texts, progress)
+
     def judge(self, vectors: NDArray[np.float32]) -> Probabilities:
         """Probabilities, not calibrated, of texts that the encoder has read: shape (texts, 2 × dimensions)."""
         return self._trained()[1].predict_proba(vectors)

@@ -65,6 +65,9 @@ class LinearClassifier:
         matrix, truncated = self._features.read(texts, progress)
         return Prediction(self._trained.predict_proba(matrix), truncated)
 
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> Any:
+        return self._features.transform(texts, progress)
+
     @property
     def _trained(self) -> LogisticHeads:
         if self._heads is None:

@@ -4,7 +4,8 @@
 labels are decided, when it abstains), `held_out.safetensors` (what that was fitted on), `trained_on.safetensors` (marks
 of the training sentences and groups, so that nobody is scored on what they were trained on, and of their words) and
 `metrics.json` (figures on sentences of the training part that were held out). A folder may also hold a fast path
-(`fast_path.json`, `fast_path.safetensors`): it is of one version, and changes nothing of what the model itself answers.
+(`fast_path.json`, `fast_path.safetensors`) and the vectors of labelled sentences (`examples.safetensors`): both are of
+one version, and change nothing of what the model itself answers.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from training.estimator import Estimator
 from training.fast_path import ABOUT, TENSORS, FastPath, fast_path_from
 from training.fine_tuned import restored_fine_tuned
 from training.held_out import HeldOut
+from training.kept_vectors import VECTORS, KeptVectors
 from training.linear import restored_linear
 from training.outcomes import Progress
 from training.recipes import Recipe, TunedRecipe, parse_recipe
@@ -61,6 +63,7 @@ class Model:
         metrics: cross-validated figures of the training part.
         version: recipe and twelve digits of the hash of all that decides its answers.
         fast_path: answers clear sentences in its place where that is asked for; None where there is none.
+        examples: vectors of labelled sentences, for explanations; None where there are none.
     """
 
     estimator: Estimator
@@ -73,6 +76,7 @@ class Model:
     metrics: Mapping[str, Any]
     version: str = field(default="")
     fast_path: FastPath | None = None
+    examples: KeptVectors | None = None
 
     def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
         """What the model answers about each text."""
@@ -136,7 +140,7 @@ def _json(value: object, *, indent: int | None = 2) -> bytes:
 def save_model(model: Model, folder: Path) -> Model:
     """Write a model folder, whole or not at all; an older model there is replaced.
 
-    A fast path that is another version's is left out.
+    A fast path or vectors that are another version's are left out.
 
     Returns:
         the model with its version.
@@ -172,13 +176,15 @@ def save_model(model: Model, folder: Path) -> Model:
     }
     version = f"{model.recipe.name}-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
     fast_path = model.fast_path if model.fast_path and model.fast_path.model == version else None
+    examples = model.examples if model.examples and model.examples.belongs_to(version) else None
+    beside: dict[str, bytes] = {}
     if fast_path:
-        beside = {
-            ABOUT: _json(fast_path.about(model.taxonomy), indent=None),
-            TENSORS: save_safetensors(fast_path.student.tensors()),
-        }
-        hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in beside.items()}
-        files |= beside
+        beside[ABOUT] = _json(fast_path.about(model.taxonomy), indent=None)
+        beside[TENSORS] = save_safetensors(fast_path.student.tensors())
+    if examples:
+        beside[VECTORS] = save_safetensors(examples.tensors())
+    hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in beside.items()}
+    files |= beside
     files["model.json"] = _json({**about, "version": version})
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +196,7 @@ def save_model(model: Model, folder: Path) -> Model:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-    return replace(model, version=version, fast_path=fast_path)
+    return replace(model, version=version, fast_path=fast_path, examples=examples)
 
 
 def shipped_version() -> str:
@@ -244,6 +250,7 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
             metrics=json.loads(contents["metrics.json"]),
             version=about["version"],
             fast_path=_fast_path(contents, taxonomy, about["version"], folder),
+            examples=_examples(contents, about["version"], folder),
         )
     except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
@@ -266,5 +273,16 @@ def _fast_path(contents: Mapping[str, bytes], taxonomy: Taxonomy, version: str, 
             f"is the fast path of {found.model}, and the model is {version}",
             path=folder / ABOUT,
             hint="`stance fast-path train` makes this model one of its own.",
+        )
+    return found
+
+
+def _examples(contents: Mapping[str, bytes], version: str, folder: Path) -> KeptVectors | None:
+    if VECTORS not in contents:
+        return None
+    found = KeptVectors.restored(load_safetensors(contents[VECTORS]))
+    if not found.belongs_to(version):
+        raise StanceError(
+            f"is of another model than {version}", path=folder / VECTORS, hint="`stance examples` makes its own."
         )
     return found

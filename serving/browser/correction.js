@@ -54,7 +54,7 @@ export function openCorrection({item, scored, number, taxonomy, target, opener, 
 
 function close(item) {
   item.querySelector(".correction").remove();
-  for (const button of item.querySelectorAll("[aria-expanded=true]")) button.setAttribute("aria-expanded", "false");
+  for (const button of item.querySelectorAll("[aria-expanded=true]:not(.why)")) button.setAttribute("aria-expanded", "false");
 }
 
 const titleOf = (taxonomy, id) => taxonomy.targets.find(target => target.id === id).title;

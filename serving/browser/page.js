@@ -5,6 +5,7 @@ import {ask} from "./ask.js";
 import {correctedOf, openCorrection} from "./correction.js";
 import {byId, element, percent} from "./dom.js";
 import {asCsv, asJson, copy, save} from "./export.js";
+import {openExplanation} from "./explanation.js";
 import {keyField} from "./keyfield.js";
 import {hideTip, sentenceItem} from "./results.js";
 import {batchesOf, sentencesOf} from "./sentences.js";
@@ -26,7 +27,7 @@ async function readModel() {
 
 function legend(overall) {
   const tint = overall ? `The tint is ${overall.title}: ${SIGNS.other} ${overall.poles.other}, ${SIGNS.conciliatory} ${overall.poles.conciliatory}; no tint where the model is not sure enough. ` : "";
-  return `${tint}On each answer: label, score from −1 to +1, probability of the label. Point at one for all probabilities; press it to correct it.`;
+  return `${tint}On each answer: label, score from −1 to +1, probability of the label. Point at one for all probabilities; press it to correct it. “Why?” shows the words that carried the scores.`;
 }
 
 async function score(text) {
@@ -87,7 +88,7 @@ function itemOf(scored, number) {
   const item = sentenceItem(scored, number, taxonomy, (target, opener) => {
     hideTip();
     openCorrection({item, scored, number, taxonomy, target, opener, kept});
-  });
+  }, opener => openExplanation({item, scored, number, taxonomy, version: shown.version, opener}));
   const said = element("p", {class: "corrected", hidden: true});
   item.append(said);
   function kept() {

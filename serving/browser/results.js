@@ -11,8 +11,8 @@ export function worded(target, answer) {
   return answer.abstained ? `not sure enough, perhaps ${said}` : said;
 }
 
-/** The list item of a sentence; `correct(target, opener)` opens the form for a correction. */
-export function sentenceItem(scored, number, taxonomy, correct) {
+/** The list item of a sentence; `correct(target, opener)` opens the form for a correction, `why(opener)` says what carried its scores. */
+export function sentenceItem(scored, number, taxonomy, correct, why) {
   const {text, result} = scored;
   const item = element("li", {class: "sentence"});
   const overall = taxonomy.overall && result.targets[taxonomy.overall.id];
@@ -26,9 +26,11 @@ export function sentenceItem(scored, number, taxonomy, correct) {
   const chips = element("ul", {class: "chips", "aria-label": `Answers for sentence ${number}`});
   for (const target of touched) chips.append(element("li", {}, chip(target, result.targets[target.id], correct)));
   if (!touched.length) chips.append(element("li", {class: "faint"}, "touches none of the targets"));
+  const asking = element("button", {type: "button", class: "link why", "aria-expanded": "false", "aria-label": `Explain sentence ${number}`}, "Why?");
+  asking.addEventListener("click", () => why(asking));
   const other = element("button", {type: "button", class: "link", "aria-expanded": "false", "aria-label": `Correct sentence ${number}`}, "Correct");
   other.addEventListener("click", () => correct(touched[0] ?? taxonomy.targets[0], other));
-  chips.append(element("li", {}, other));
+  chips.append(element("li", {}, other), element("li", {}, asking));
   item.append(chips);
   return item;
 }
