@@ -187,6 +187,7 @@ def test_who_sends_too_slowly_is_told_so_and_holds_nobody_up(held_service: Servi
 
 def test_a_client_that_goes_away_leaves_no_work(held_service: Service) -> None:
     scored = held_service.figure("stance_texts_total")
+    asked = held_service.figure("stance_requests_total", route="/v1/score")
     left = held_service.figure("stance_requests_total", status="499")
     with held_service.holding():
         begun = held_service.sending(TEXT)
@@ -196,7 +197,9 @@ def test_a_client_that_goes_away_leaves_no_work(held_service: Service) -> None:
         waiting.close()
         until(lambda: held_service.figure("stance_queue") == 0)
         begun.close()
-    until(lambda: held_service.figure("stance_requests_total", status="499") == left + 2)
+    until(lambda: held_service.figure("stance_requests_total", route="/v1/score") == asked + 2)
+    # Of the other one the answer may have begun just before it was seen to have left.
+    assert held_service.figure("stance_requests_total", status="499") - left in (1, 2)
     assert held_service.post(TEXT).status_code == 200
     # What had begun ran to its end, for nobody.
     assert held_service.figure("stance_texts_total") == scored + 2
