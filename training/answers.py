@@ -133,16 +133,16 @@ def fit_rules(
     labels = np.full(outcomes.shape, NOT_READ, np.int8)
     rules: list[Rule] = []
     figures: dict[str, Any] = {}
-    for t, target in enumerate(taxonomy):
-        width = len(target.outcomes)
-        given = np.full((len(outcomes), width), np.nan) if held_out is None else held_out[:, t, :width]
-        rows = np.flatnonzero((outcomes[:, t] != NOT_READ) & ~np.isnan(given).any(axis=1))
-        # What is fitted here is so small that threads would only wait for one another.
-        with threadpool_limits(1):
+    # What is fitted here is so small that threads would only wait for one another.
+    with threadpool_limits(1):
+        for t, target in enumerate(taxonomy):
+            width = len(target.outcomes)
+            given = np.full((len(outcomes), width), np.nan) if held_out is None else held_out[:, t, :width]
+            rows = np.flatnonzero((outcomes[:, t] != NOT_READ) & ~np.isnan(given).any(axis=1))
             rule, labels[rows, t], figures[target.id] = _fit(
                 given[rows], outcomes[rows, t], [units[row] for row in rows.tolist()], target, recipe
             )
-        rules.append(rule)
+            rules.append(rule)
     return Fitted(Rules(tuple(rules)), labels, figures)
 
 

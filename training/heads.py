@@ -79,21 +79,25 @@ def fit_heads(
     from joblib import Parallel, cpu_count, delayed  # what serves needs none of it
     from threadpoolctl import threadpool_limits
 
-    weights = np.zeros((len(taxonomy), taxonomy.width, features.shape[1]), np.float32)
-    bias = np.full((len(taxonomy), taxonomy.width), -np.inf, np.float32)
     for t, target in enumerate(taxonomy):
         if not (outcomes[:, t] != NOT_READ).any():
             raise nothing_read(target)
+    heads = _untrained(features, taxonomy, choices)
 
     def fit(t: int) -> None:
-        _fit_head(features, outcomes[:, t], choices[t], tolerance, weights[t], bias[t])
+        _fit_head(features, outcomes[:, t], choices[t], tolerance, heads.weights[t], heads.bias[t])
 
     # Matrices of this size are multiplied faster by one thread, so the cores are given a fit each.
     with threadpool_limits(1):
         Parallel(n_jobs=min(len(taxonomy), cpu_count()), prefer="threads")(
             delayed(fit)(t) for t in range(len(taxonomy))
         )
-    return LogisticHeads(weights, bias, tuple(choices))
+    return heads
+
+
+def _untrained(features: Features, taxonomy: Taxonomy, choices: Sequence[HeadChoice]) -> LogisticHeads:
+    weights = np.zeros((len(taxonomy), taxonomy.width, features.shape[1]), np.float32)
+    return LogisticHeads(weights, np.full(weights.shape[:2], -np.inf, np.float32), tuple(choices))
 
 
 def _fit_head(
@@ -164,8 +168,9 @@ def choose_heads(
         (train, test), column = fold, outcomes[:, [t]]
         if not (column[train] != NOT_READ).any():
             return None
-        alone = Taxonomy((taxonomy.targets[t],))
-        return fit_heads(features[train], column[train], alone, [choice], _CHOOSING).predict_proba(features[test])
+        head = _untrained(features, Taxonomy((taxonomy.targets[t],)), [choice])
+        _fit_head(features[train], column[train, 0], choice, _CHOOSING, head.weights[0], head.bias[0])
+        return head.predict_proba(features[test])
 
     settings = [(t, choice) for t, grid in enumerate(grids) for choice in grid]
     best = [-1.0] * len(taxonomy)

@@ -80,6 +80,7 @@ def _print_readable(analysis: Analysis) -> None:
                 cut = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} …"
                 out.print(f"    {score:+.2f}  {number:>3}  {cut}", markup=False)
     if analysis.table:
+        out.print()
         out.print(_table(analysis))
 
 
@@ -91,7 +92,9 @@ def _said(summed: Total) -> str:
 
 def _table(analysis: Analysis) -> Table:
     shown = [target for target, by_voice in analysis.totals.items() if "others" in by_voice]
-    table = Table("holder", "of", "sentences", *shown, title="score (sentences) by holder", title_justify="left")
+    table = Table(
+        "holder", "of", "sentences", *shown, title="score (sentences) by holder", title_justify="left", box=None
+    )
     for row in analysis.table[:_ROWS]:
         cells = (row.targets.get(target) for target in shown)
         said = (f"{cell.score:+.2f} ({cell.sentences})" if cell else "" for cell in cells)
@@ -112,7 +115,9 @@ def evaluate(model: ModelFolder = None, as_json: Json = False) -> None:
     if as_json:
         print_json({target: compared.as_dict() for target, compared in found.items()})
         return
-    table = Table("target", "documents", "correlation", "mean difference", "of always the mean", "in the interval")
+    table = Table(
+        "target", "documents", "correlation", "mean difference", "of always the mean", "in the interval", box=None
+    )
     for target, compared in found.items():
         figures = (_figure(f) for f in (compared.correlation, compared.difference, compared.floor, compared.inside))
         table.add_row(target, str(compared.documents), *figures)
