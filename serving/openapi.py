@@ -13,6 +13,7 @@ from serving.gate import SCORE_PATH
 from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
 from serving.labels_api import LABELS_PATH
 from serving.schema import (
+    MAX_EXPLAINED,
     ErrorResponse,
     JobResponse,
     JobsResponse,
@@ -42,6 +43,11 @@ _REF = "#/components/schemas/{model}"
 def openapi_document(version: str) -> dict[str, Any]:
     """OpenAPI 3.1 of the service's own routes and BentoML's probes."""
     _, components = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REF)
+    # Here, because BentoML, which reads the models too, knows no conditions.
+    components["$defs"]["ScoreRequest"] |= {
+        "if": {"properties": {"explain": {"const": True}}, "required": ["explain"]},
+        "then": {"properties": {"texts": {"maxItems": MAX_EXPLAINED}}},
+    }
     score = {
         "operationId": "score",
         "summary": "Stance of each text toward each target",

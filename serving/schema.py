@@ -28,14 +28,7 @@ EXAMPLE_TEXTS = [
 class ScoreRequest(BaseModel):
     """Texts to score: one sentence each, for that is what the model was trained on."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "if": {"properties": {"explain": {"const": True}}, "required": ["explain"]},
-            "then": {"properties": {"texts": {"maxItems": MAX_EXPLAINED}}},
-        },
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     texts: Annotated[
         list[Text],

@@ -73,7 +73,7 @@ def test_it_keeps_to_its_document(service: TestClient) -> None:
 
 def test_documents_do_not_see_one_another(service: TestClient) -> None:
     other = "Mike Pompeo arrived. The envoy left."
-    alone, late = answer(service, TEXT)[0], answer(service, other, "He said no.", TEXT)
+    alone, late = answer(service, TEXT)[0], answer(service, other, "He rejected the sanctions.", TEXT)
     assert late[2] == alone
     assert late[1]["sentences"][0]["holder"]["name"] is None
 
