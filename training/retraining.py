@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,11 +85,13 @@ def retrain(
     """
     watch = _Watch(stage)
     rule = load_rule(asked.rule or DEFAULT_RULE)
-    with open_registry(home) as registry:
+    with open_registry(home) as registry, ThreadPoolExecutor(1) as beside:
         watch.begin("reading labels")
         pointed_at = registry.champion()
         parent = pointed_at or _shipped(registry, asked.by)
         champion = load_model(parent.folder, cache=True)
+        # Its encoder starts while labels are read; nearly all of that is not Python.
+        starting = beside.submit(champion.estimator.load)
         guarded = guarded_targets(rule, champion.taxonomy.ids)
         recipe = load_recipe(asked.recipe) if asked.recipe else champion.recipe
         taxonomy = load_taxonomy(asked.targets) if asked.targets else champion.taxonomy
@@ -100,6 +103,7 @@ def retrain(
             resolution = resolve(merged.records, documents)
             data = labelled(resolution, [labels], taxonomy)
             _refuse_less(data, champion, asked)
+            starting.result()
             watch.begin("training the candidate")
             candidate = _candidate(data, recipe, champion, folder, progress)
             watch.begin("comparing it with the champion")

@@ -42,7 +42,6 @@ Make = Callable[[SentenceEncoder, Path], Forward]
 def _session(path: Path) -> Forward:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def forward(batch: Batch) -> NDArray[np.float32]:
