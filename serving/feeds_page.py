@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from serving.child_path import child_path
 from serving.feeds.folder import STATE_FILE, STATE_VARIABLE, feeds_folder
 from serving.page import REPORT_POLICY
 
@@ -32,7 +32,6 @@ PATIENCE = 20.0
 
 _LONGEST = 300.0
 _NEEDED = ("duckdb", "jinja2", "matplotlib", "pyarrow", "sqlalchemy")
-_ROOT = Path(__file__).parents[1]
 _POLICY = f"{REPORT_POLICY}; base-uri 'none'; form-action 'none'"
 
 _logger = logging.getLogger("bentoml.stance")
@@ -163,10 +162,9 @@ def _mark() -> object:
 
 
 def _by_process() -> str:
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-P", "-m", "serving.feeds.make_page"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "PYTHONPATH": child_path()},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_LONGEST,

@@ -87,8 +87,9 @@ class Gate:
         if scope["method"] != "POST" or scope["path"] not in (SCORE_PATH, ANALYZE_PATH):
             await self._app(scope, _replay(body, receive), envelope.send)
             return
-        work = work_of_documents(body)
-        if scope["path"] == SCORE_PATH:
+        if scope["path"] == ANALYZE_PATH:
+            work = work_of_documents(body)
+        else:
             request = check_score_request(body, self._target_ids())
             scope[TEXTS][0] = len(request.texts)
             # Whatever the client called it, it is JSON; curl's -d says it was a form.

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from labels.errors import StanceError
+from serving.child_path import child_path
 from serving.job_records import Asked, Job, JobRecords, open_jobs
 from training.home import HOME_VARIABLE
 from training.retraining_lock import RetrainingRunsError, retraining_lock
@@ -38,8 +39,6 @@ JOB_VARIABLE = "STANCE_JOB"
 """Environment variable that every process of a job has."""
 
 DIED = "its process ended without a result"
-
-_ROOT = Path(__file__).parents[1]
 
 
 def log_file(home: Path, job_id: str) -> Path:
@@ -154,12 +153,11 @@ def _lock(held: ExitStack, home: Path) -> int:
 
 
 def _spawn(home: Path, job_id: str, running: int, living: int) -> None:
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
         HOME_VARIABLE: str(home.resolve()),
         JOB_VARIABLE: job_id,
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": child_path(),
     }
     with log_file(home, job_id).open("ab") as log:
         subprocess.run(

@@ -72,7 +72,9 @@ def test_every_way_is_measured_on_the_same_texts(figures: dict[str, Any]) -> Non
         row = figures["single_text"][name]
         assert row["requests"] > 0
         assert 0 < row["p50"] <= row["p95"] <= row["p99"]
-    assert figures["single_text"]["http_16_clients"]["requests"] >= 16
+    crowd = figures["single_text"]["http_16_clients"]
+    # Each of them asked in both rounds; on a busy machine some are told to come again.
+    assert crowd["requests"] + crowd["refused"] >= 2 * 16
     assert 0 < figures["worker"]["megabytes"]["median"] <= figures["worker"]["peak_megabytes"]
     assert figures["worker"]["ready_seconds"]["low"] > 0
 

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from labels.errors import StanceError
+from labels.files import write_whole
+
 CACHE_VARIABLE = "STANCE_CACHE"
 """Environment variable that names the cache folder; the user's cache folder where it is not set."""
 
@@ -26,6 +29,19 @@ def cache_folder() -> Path:
 def cache_place(kind: str, deciding: Sequence[object]) -> Path:
     """Where the cache folder keeps what follows from some values, fit for JSON: the same place for the same values."""
     return cache_folder() / kind / hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:24]
+
+
+def keep(path: Path, content: str | bytes) -> None:
+    """Write a file into the cache folder, see `cache_place`, whole or not at all.
+
+    Raises:
+        StanceError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
+    write_whole(path, content)
 
 
 class EmbeddingCache:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labels.errors import StanceError
 from training.answers import Answers, fit_rules
-from training.dataset import fingerprint, outcome_matrix, texts_of, units_of
+from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of
 from training.encoder import SentenceEncoder
 from training.fast_path import FastPath, Gate, counts_of, plain_ids
 from training.fast_path_figures import gated_figures, lost, lost_at_most
@@ -105,7 +105,7 @@ def held_out_rows(model: Model, part: Dataset) -> NDArray[np.intp]:
             hint="Name its label files with --labels, and the corpus with --corpus.",
         )
     recipe, units = model.recipe, units_of(part)
-    eligible = ~starts_with_any(part["source"], recipe.train_only)
+    eligible = ~starts_with_any(column(part, "source"), recipe.train_only)
     folds = folds_of(units, eligible, recipe.folds, recipe.seed)
     made = recipe.held_out_folds if isinstance(recipe, TunedRecipe) else len(folds)
     rows = np.sort(np.concatenate([held for _, held in folds[:made]] or [np.zeros(0, np.intp)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from labels.errors import StanceError
 from training.checkpoints import Checkpoint, Progressed
 from training.encoder import padded, read_tokenizer
 from training.encoder_packages import EncoderPackage
+from training.length_batches import shuffled_batches
 from training.lessons import Lesson
 from training.low_rank import DOWN, UP, Adapted
 from training.outcomes import Progress
@@ -66,6 +67,7 @@ def adapt(
     # An outcome that is never asked for, because a target has fewer or none stood in training, is never answered.
     network = _Network(package, settings, lesson.aims.sum(axis=0) > 0, start).to(device)
     ids = [each.ids[:_MOST_TOKENS] for each in read_tokenizer(package).encode_batch(list(lesson.texts))]
+    lengths = [len(each) for each in ids]
     aims = torch.from_numpy(lesson.aims)
     a_pass = math.ceil(len(ids) / settings.batch)
     steps = settings.epochs * a_pass
@@ -80,7 +82,9 @@ def adapt(
     done, learnt = checkpoint.restore(network, optimizer, schedule)
     network.train()
     for epoch in range(done.epochs, epochs):
-        for number, batch in enumerate(_batches(ids, settings.batch, seed + epoch)):
+        for number, batch in enumerate(
+            shuffled_batches(lengths, settings.batch, np.random.default_rng(seed + epoch), _BATCHES_SORTED)
+        ):
             if epoch == done.epochs and number < done.steps:
                 continue
             tokens, mask = padded([ids[i] for i in batch], package.padding)
@@ -111,19 +115,6 @@ def has_bfloat16(device: torch.device) -> bool:
 
 def _rate(step: int, steps: int, warmup: float) -> float:
     return min(1.0, (step + 1) / max(1.0, warmup * steps)) * max(0.0, (steps - step) / steps)
-
-
-def _batches(ids: Sequence[Sequence[int]], size: int, seed: int) -> Iterator[list[int]]:
-    """Every sentence once, those of a batch about as long as each other, the batches in random order."""
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(ids))
-    stretch = size * _BATCHES_SORTED
-    batches: list[list[int]] = []
-    for first in range(0, len(order), stretch):
-        part = sorted(order[first : first + stretch].tolist(), key=lambda i: len(ids[i]))
-        batches += [part[at : at + size] for at in range(0, len(part), size)]
-    for i in random.permutation(len(batches)):
-        yield batches[i]
 
 
 class _Network(torch.nn.Module):

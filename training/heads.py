@@ -14,7 +14,7 @@ from labels.errors import StanceError
 from labels.taxonomy import Target, Taxonomy
 from training.held_out import Fold
 from training.metrics import confusion, scores
-from training.outcomes import NOT_READ, Outcomes, Probabilities, Progress
+from training.outcomes import NOT_READ, Outcomes, Probabilities, Progress, softmax
 
 Features = Any
 """A matrix of shape (sentences, features), dense (numpy) or sparse (scipy)."""
@@ -52,9 +52,7 @@ class LogisticHeads:
         targets, width, _ = self.weights.shape
         # One product for all targets; sparse features keep their own multiplication.
         logits = np.asarray(features @ self.weights.reshape(targets * width, -1).T, np.float64)
-        logits = logits.reshape(-1, targets, width) + self.bias
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=2, keepdims=True))
+        return softmax(logits.reshape(-1, targets, width) + self.bias)
 
 
 # Loose is enough to tell settings apart; tight, rounding of one machine or another no longer shows in the answers.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from training.holder_labels import NAMED
 from training.holder_reading import Read, padded_inputs
+from training.outcomes import softmax
 
 Span = tuple[int, int]
 
@@ -110,9 +111,3 @@ def best_span(pointers: NDArray[np.float32], borders: NDArray[np.bool_]) -> tupl
     odds = np.where(possible, np.exp(scores - scores[possible].max()), 0.0)
     row, column = np.unravel_index(int(odds.argmax()), odds.shape)
     return (int(first[row]), int(last[column])), float(odds[row, column] / odds.sum())
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Over the last axis."""
-    odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))

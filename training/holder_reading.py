@@ -12,9 +12,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 from tokenizers import Encoding
 
-from labels.errors import StanceError
-from labels.files import write_whole
-from training.embedding_cache import cache_place
+from training.embedding_cache import cache_place, keep
 from training.encoder import FIRST, MEAN, SentenceEncoder, token_output
 from training.encoder_packages import WEIGHTS, EncoderPackage
 from training.holder_features import FEATURES, may_begin_and_end, token_features
@@ -109,11 +107,7 @@ def _kept(
         for place, i in enumerate(numbers):
             rows[i] = given[place][: len(encodings[i].ids)].astype(np.float16)
     states = np.concatenate(rows)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
-    write_whole(path, save_safetensors({"states": states, "pooled": pooled}))
+    keep(path, save_safetensors({"states": states, "pooled": pooled}))
     return states, pooled
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from labels.errors import StanceError
-from labels.files import replacing_folder
+from labels.files import replacing_folder, sync
 from training.encoder import SentenceEncoder
 from training.encoder_packages import encoder_named
 from training.holder import Holder
@@ -154,10 +153,8 @@ class HolderTagger:
             raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
         with replacing_folder(folder, (_ABOUT,), "a holder tagger") as fresh:
             for name, content in files.items():
-                with (fresh / name).open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
+                (fresh / name).write_bytes(content)
+                sync(fresh / name)
         return replace(self, version=version)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.nn import functional
 from training.holder_labels import KINDS, Span
 from training.holder_network import IMPOSSIBLE, LONGEST, WIDTH, HolderNetwork
 from training.holder_reading import Read, padded_inputs
+from training.length_batches import shuffled_batches
 from training.outcomes import Progress
 
 _BATCHES_SORTED = 50
@@ -116,9 +117,10 @@ def _fitted(lesson: HolderLesson, settings: HolderSettings, progress: Progress |
         optimizer, lambda step: min(1.0, (step + 1) / warmup) * max(0.0, 1 - step / steps)
     )
     network.train()
+    lengths = [len(each.offsets) for each in lesson.read]
     done = 0
     for _ in range(settings.epochs):
-        for batch in _batches([len(each.offsets) for each in lesson.read], settings.batch, random):
+        for batch in shuffled_batches(lengths, settings.batch, random, _BATCHES_SORTED):
             loss = _loss(network, lesson.rows(batch))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -152,14 +154,3 @@ def _span_log_probabilities(pointers: torch.Tensor, borders: torch.Tensor) -> to
     apart = places[None, :] - places[:, None]
     scores = scores.masked_fill((apart < 0) | (apart >= LONGEST), 2 * IMPOSSIBLE)
     return scores.flatten(1).log_softmax(1).view(scores.shape)
-
-
-def _batches(lengths: Sequence[int], size: int, random: np.random.Generator) -> Iterator[list[int]]:
-    """Every sentence once, those of a batch about as long as each other, the batches in random order."""
-    order = random.permutation(len(lengths))
-    batches: list[list[int]] = []
-    for first in range(0, len(order), size * _BATCHES_SORTED):
-        part = sorted(order[first : first + size * _BATCHES_SORTED].tolist(), key=lambda i: lengths[i])
-        batches += [part[at : at + size] for at in range(0, len(part), size)]
-    for i in random.permutation(len(batches)):
-        yield batches[i]

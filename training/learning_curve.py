@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from labels.errors import StanceError
-from labels.files import write_whole
 from labels.records import first_problem
 from labels.taxonomy import Taxonomy
 from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of
-from training.embedding_cache import cache_place
+from training.embedding_cache import cache_place, keep
 from training.held_out import folds_of, starts_with_any
 from training.metrics import Confusion, confusion, resampled, scores
 from training.outcomes import Progress
@@ -101,8 +100,7 @@ def _table_of(
     model = train(replace(data, dataset=sample), recipe, progress)
     given = scored_by(model, texts_of(held), progress).outcomes
     table = confusion(outcome_matrix(held, data.taxonomy), given, units_of(held), data.taxonomy.width)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, json.dumps(table.tolist()))
+    keep(kept, json.dumps(table.tolist()))
     return table
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from labels.errors import StanceError
-from labels.files import replacing_folder
+from labels.files import replacing_folder, sync
 from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
@@ -192,10 +191,8 @@ def save_model(model: Model, folder: Path) -> Model:
         raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
     with replacing_folder(folder, ("model.json",), "a model") as fresh:
         for name, content in files.items():
-            with (fresh / name).open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
+            (fresh / name).write_bytes(content)
+            sync(fresh / name)
     return replace(model, version=version, fast_path=fast_path, examples=examples)
 
 

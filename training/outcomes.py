@@ -21,6 +21,12 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Over the last axis, in float64; −inf gives 0."""
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What a classifier gives of texts.

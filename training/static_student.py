@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.outcomes import Probabilities
+from training.outcomes import Probabilities, softmax
 
 WIDTH = 3
 """Tokens in a row that the convolution sees."""
@@ -78,8 +78,7 @@ class StaticStudent:
             part = texts[first : first + _SLICE]
             logits = self._pooled(part) @ self._as_floats["heads"]
             logits = logits.reshape(-1, *self.heads_bias.shape).astype(np.float64) + self.heads_bias
-            odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-            given[first : first + len(part)] = odds / odds.sum(axis=2, keepdims=True)
+            given[first : first + len(part)] = softmax(logits)
         return given
 
     @cached_property

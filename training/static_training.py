@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.length_batches import shuffled_batches
 from training.outcomes import Progress
 from training.static_student import UNKNOWN, WIDTH, StaticStudent, in_whole_numbers
 
@@ -69,6 +70,7 @@ def train_student(
     rows = [torch.from_numpy(np.searchsorted(tokens, np.asarray(ids, np.int32)) + 2) for ids in texts]
     possible = aims.sum(axis=0) > 0
     network = _Network(_begin(vectors[tokens], settings.dimensions), possible, settings)
+    lengths = [len(each) for each in rows]
     wanted = torch.from_numpy(aims)
     steps = settings.epochs * math.ceil(len(texts) / settings.batch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=0.01)
@@ -76,7 +78,7 @@ def train_student(
     network.train()
     done = 0
     for _ in range(settings.epochs):
-        for batch in _batches(rows, settings.batch, random):
+        for batch in shuffled_batches(lengths, settings.batch, random, _BATCHES_SORTED):
             padded = torch.nn.utils.rnn.pad_sequence([rows[i] for i in batch], batch_first=True)
             logits = network(padded)
             loss = -(wanted[batch] * logits.log_softmax(-1)).sum() / (len(batch) * aims.shape[1])
@@ -98,17 +100,6 @@ def _begin(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]
     begin = np.zeros((len(vectors), dimensions), np.float32)
     begin[:, : found.shape[1]] = 0.3 * found / max(float(found.std()), 1e-6)
     return begin
-
-
-def _batches(rows: Sequence[torch.Tensor], size: int, random: np.random.Generator) -> list[list[int]]:
-    """Every sentence once, those of a batch about as long as each other, the batches in random order."""
-    order = random.permutation(len(rows))
-    stretch = size * _BATCHES_SORTED
-    batches: list[list[int]] = []
-    for first in range(0, len(order), stretch):
-        part = sorted(order[first : first + stretch].tolist(), key=lambda i: len(rows[i]))
-        batches += [part[at : at + size] for at in range(0, len(part), size)]
-    return [batches[i] for i in random.permutation(len(batches))]
 
 
 class _Network(torch.nn.Module):

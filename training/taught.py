@@ -10,9 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from labels.errors import StanceError
-from labels.files import write_whole
-from training.embedding_cache import cache_place
+from training.embedding_cache import cache_place, keep
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
 
@@ -36,10 +34,6 @@ def kept_probabilities(model: Model, texts: Sequence[str], progress: Progress | 
             given[first : first + len(part)] = load_safetensors(path.read_bytes())["probabilities"]
         except (OSError, SafetensorError, KeyError, ValueError):  # not there, or damaged: asked anew
             asked = model.estimator.predict(part).probabilities.astype(np.float32)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
-            write_whole(path, save_safetensors({"probabilities": asked}))
+            keep(path, save_safetensors({"probabilities": asked}))
             given[first : first + len(part)] = asked
     return given

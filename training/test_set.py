@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from labels.errors import StanceError
-from labels.files import write_whole
 from training.comparison import common_part
 from training.dataset import fingerprint, texts_of, units_of
-from training.embedding_cache import cache_place
+from training.embedding_cache import cache_place, keep
 from training.model_folder import Model
 from training.outcomes import Progress
 from training.profile import BINS, Said, said
@@ -56,13 +53,5 @@ def said_of_test_set(model: Model, data: LabelledData, progress: Progress | None
     texts = texts_of(part)
     given = said(model, texts, model.answers(texts, progress))
     groups = np.unique(np.asarray(units_of(part)), return_inverse=True)[1].astype(np.int64)
-    _keep(path, save_safetensors({**given.tensors(), "groups": groups}))
+    keep(path, save_safetensors({**given.tensors(), "groups": groups}))
     return TestSet(given, groups, found)
-
-
-def _keep(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StanceError(f"cannot be written: {error.strerror}", path=path) from error
-    write_whole(path, content)

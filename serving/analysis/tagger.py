@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Protocol
 
-import training
 from training.holder import Holder
-
-TAGGER_MODULE = "training.holder_tagger"
-TAGGER_FOLDER = Path(training.__file__).parent / "holder_model"
 
 
 class Tagger(Protocol):
@@ -28,8 +22,6 @@ def shipped_tagger() -> Tagger | None:
     Raises:
         StanceError: it is there and damaged.
     """
-    if not TAGGER_FOLDER.is_dir():
-        return None
-    # By name: this part works where that one was left out.
-    tagger: Tagger = importlib.import_module(TAGGER_MODULE).load_tagger(TAGGER_FOLDER)
-    return tagger
+    from training.holder_tagger import HOLDER_MODEL, load_tagger  # not where a service only scores
+
+    return load_tagger() if HOLDER_MODEL.is_dir() else None

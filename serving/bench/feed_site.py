@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 from labels.errors import StanceError
+from serving.bench.server import free_port
 from serving.bench.texts import block_of
 
 SENTENCES = 24
@@ -74,9 +75,7 @@ def serving_site(folder: Path) -> Iterator[str]:
     Raises:
         StanceError: it cannot be served.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     for path in folder.glob("feed-*.xml"):
         path.write_text(path.read_text(encoding="utf8").replace("{site}", address), encoding="utf8")

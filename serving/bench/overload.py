@@ -18,6 +18,7 @@ from serving.bench.load import body_of
 from serving.bench.machine import machine
 from serving.bench.server import Server, running
 from serving.bench.texts import block_of
+from serving.child_path import child_path
 from training.model_folder import DEFAULT_MODEL
 from training.outcomes import Progress
 
@@ -119,7 +120,9 @@ def _phase(server: Server, bodies: Path, users: int, rate: float, seconds: float
     command += ["--host", f"http://127.0.0.1:{server.port}", "-u", str(users), "-r", str(users)]
     # What is counted begins later, see the scenario.
     command += ["-t", f"{round(seconds) + 3}s", "--rate", str(rate), "--bodies", str(bodies), "--figures", str(figures)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": child_path()}
+    )
     if not figures.exists():
         raise StanceError(f"locust ended with exit code {done.returncode}: {done.stderr.strip()[-500:]}")
     found: dict[str, Any] = json.loads(figures.read_text(encoding="utf8"))
@@ -131,9 +134,3 @@ def _phase(server: Server, bodies: Path, users: int, rate: float, seconds: float
         "failed": sum(count for status, count in found["statuses"].items() if status not in ("200", "503")),
         "megabytes": {"before": round(before, 1), "after": round(now, 1), "peak": round(peak, 1)},
     }
-
-
-def _environment() -> dict[str, str]:
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    return {**os.environ, "PYTHONPATH": path}

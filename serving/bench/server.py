@@ -18,13 +18,12 @@ import psutil
 
 from labels.errors import StanceError
 from serving.access import SCORING_VARIABLE
+from serving.child_path import PROJECT, child_path
 from training.home import HOME_VARIABLE
 from training.model_folder import MODEL_VARIABLE
 
 PATIENCE = 120.0
 """Seconds within which a service must be ready."""
-
-_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,13 @@ def running(model: Path) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="stance-bench-") as name:
         folder = Path(name)
         (folder / "metrics").mkdir()
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "serving.cli", "serve", "--model", str(model), "--port", str(port)]
         log = folder / "log"
         with log.open("wb") as stream:
             began = time.perf_counter()
             process = subprocess.Popen(
-                command, cwd=_ROOT, env=_environment(folder), stdout=stream, stderr=stream, start_new_session=True
+                command, cwd=PROJECT, env=_environment(folder), stdout=stream, stderr=stream, start_new_session=True
             )
         try:
             _wait_until_ready(process, port, log)
@@ -81,9 +80,8 @@ def running(model: Path) -> Iterator[Server]:
 
 def _environment(folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in (SCORING_VARIABLE, MODEL_VARIABLE)}
-    path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
     return kept | {
-        "PYTHONPATH": path,
+        "PYTHONPATH": child_path(),
         HOME_VARIABLE: str(folder / "home"),
         "BENTOML_HOME": str(folder / "bentoml"),
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
@@ -91,7 +89,8 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

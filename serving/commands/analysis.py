@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
+from serving.commands.console import Json, ModelFolder, app, check_targets, err, out, print_json, progress
 
 if TYPE_CHECKING:
     from serving.analysis.documents import Analysis
@@ -49,9 +49,7 @@ def analyze(
 
     documents, names = documents_from(file), load_aliases(aliases)
     trained, tagger = load_model(model), shipped_tagger()
-    for target_id in target or ():
-        if target_id not in trained.taxonomy.ids:
-            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         found = analyzed(
             documents, read_documents(documents), trained, names, tagger, targets=target or None, progress=report

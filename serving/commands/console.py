@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +99,13 @@ def progress(units: Mapping[str, str] | None = None) -> Iterator[Report]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def check_targets(asked: Sequence[str] | None, known: Sequence[str]) -> None:
+    """Refuse a --target that the model does not have."""
+    for target_id in asked or ():
+        if target_id not in known:
+            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(known)}")
 
 
 def print_json(value: object) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from labels.records import default_label_files
-from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, out, print_json, progress
+from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, check_targets, out, print_json, progress
 
 OwnLabels = Annotated[
     list[Path] | None,
@@ -38,9 +38,7 @@ def explain_text(
     if not text.strip():
         raise typer.BadParameter("the text is empty")
     trained = load_model(model)
-    for target_id in target or ():
-        if target_id not in trained.taxonomy.ids:
-            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         index = index_examples(trained, read_examples(trained.taxonomy, labels or ()), report)
         (result,) = score_texts(trained, [text], target or None)
@@ -134,22 +132,17 @@ def faithfulness_of(
 
 
 def _print_figures(figures: Mapping[str, Any]) -> None:
+    from training.pages import interval
+
     table = Table(title="How far a score moves, in points, without …", title_justify="left", box=None)
     ways = ["named", "random", "longest"]
     for column in ("target", "scores", "words", *ways, *(f"named − {by}" for by in ways[1:])):
         table.add_column(column, justify="left" if column == "target" else "right")
     for name, row in {**figures["targets"], "overall": figures["overall"]}.items():
         shown = [*ways, *(f"named_minus_{by}" for by in ways[1:])]
-        table.add_row(name, str(row["scores"]), f"{row['words']:.1f}", *(_interval(row[each]) for each in shown))
+        table.add_row(name, str(row["scores"]), f"{row['words']:.1f}", *(interval(row[each]) for each in shown))
     out.print(table)
     out.print(
         f"{figures['sentences']} sentences of {figures['groups']} groups take a side; "
         f"no word was named for {figures['nothing_named']} scores"
     )
-
-
-def _interval(given: Mapping[str, float | None]) -> str:
-    value, low, high = given["value"], given["low"], given["high"]
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from labels.errors import StanceError
-from serving.commands.console import Fast, Json, ModelFolder, app, err, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelFolder, app, check_targets, err, out, print_json, progress
 from serving.sentences import read_sentences
 from training.outcomes import Progress
 
@@ -57,9 +57,7 @@ def _in_process(model: Path | None, targets: list[str] | None, fast: bool) -> Sc
     from training.model_folder import load_model
 
     trained = load_model(model)
-    for target_id in targets or ():
-        if target_id not in trained.taxonomy.ids:
-            raise typer.BadParameter(f"no target '{target_id}'; the model has {', '.join(trained.taxonomy.ids)}")
+    check_targets(targets, trained.taxonomy.ids)
     return lambda texts, report: score_texts(trained, texts, targets or None, report, fast=fast)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from labels.taxonomy import UNRELATED
 from serving.feeds.figures import Ask, Period
+from serving.feeds.query import TOUCHING
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,11 @@ def coverage(ask: Ask, period: Period) -> Coverage:
     scored, first, last = ask(f"SELECT count(DISTINCT article), min(date), max(date) FROM latest WHERE {within}")[0]
     sentences, touching = ask(
         "SELECT count(*), count(*) FILTER (touches) FROM"
-        f" (SELECT bool_or(label <> '{UNRELATED}' AND NOT abstained) AS touches FROM latest WHERE {within}"
+        f" (SELECT bool_or({TOUCHING}) AS touches FROM latest WHERE {within}"
         " GROUP BY article, sentence)"
     )[0]
     targets = ask(
-        f"SELECT target, count(*) FILTER (label <> '{UNRELATED}' AND NOT abstained),"
+        f"SELECT target, count(*) FILTER ({TOUCHING}),"
         f" count(*) FILTER (label <> '{UNRELATED}' AND abstained),"
         f" count(*) FILTER (label = '{UNRELATED}' AND abstained)"
         f" FROM latest WHERE {within} GROUP BY 1"

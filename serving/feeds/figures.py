@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labels.taxonomy import UNRELATED, Taxonomy
 from serving.feeds.means import FEW, Mean, means
+from serving.feeds.query import TOUCHING
 
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 """Answers a question in DuckDB's SQL over the views."""
@@ -20,8 +21,6 @@ Bins = Literal["day", "week", "month"]
 
 _LONGEST: Mapping[Bins, int] = {"day": 92, "week": 3 * 366}
 """Over how many days a point a day, or a week, can still be told apart in a plot."""
-
-_COUNTED = f"label <> '{UNRELATED}' AND NOT abstained"
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def _tallied(ask: Ask, period: Period, taxonomy: Taxonomy, source: str) -> dict[
     unsure = f"label <> '{UNRELATED}' AND abstained"
     rows = ask(f"""
         SELECT named, article, date, target,
-          coalesce(sum(score) FILTER ({_COUNTED}), 0), count(*) FILTER ({_COUNTED}),
+          coalesce(sum(score) FILTER ({TOUCHING}), 0), count(*) FILTER ({TOUCHING}),
           coalesce(sum(score) FILTER ({unsure}), 0), count(*) FILTER ({unsure})
         FROM ({source}) WHERE {period.within()} GROUP BY ALL ORDER BY named, article
     """)

@@ -19,13 +19,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NoReturn
 
 from reader import ParseError
 from reader._types import EntryData, FeedData
 from reader.types import Author, Content, Enclosure, EntrySource
 
+from serving.child_path import PROJECT
 from serving.feeds.troubles import StoppedError
 
 LONGEST = 10.0
@@ -36,7 +36,6 @@ _LONGEST_WAIT = 180.0
 
 _MOST_MEMORY = 2**30
 _OFTEN = 0.1
-_ROOT = Path(__file__).parents[2]
 
 
 class ParsingProcess:
@@ -113,7 +112,7 @@ class ParsingProcess:
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "serving.feeds.parsing_process"],
-        cwd=_ROOT,
+        cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

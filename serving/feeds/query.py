@@ -54,7 +54,8 @@ _APPEARANCES = pa.schema(
     ]
 )
 
-_TOUCHING = f"label <> '{UNRELATED}' AND NOT abstained"
+TOUCHING = f"label <> '{UNRELATED}' AND NOT abstained"
+"""Of an answer: its sentence touches the target, and it is sure."""
 
 
 def _grouped(keys: str, source: str = "latest") -> str:
@@ -67,7 +68,7 @@ def _grouped(keys: str, source: str = "latest") -> str:
           sum(total * appearances) / nullif(sum(touching * appearances), 0) AS score_by_appearance
         FROM (
           SELECT {keys}, article, any_value(appearances) AS appearances, count(*) AS sentences,
-            count(*) FILTER (WHERE {_TOUCHING}) AS touching, sum(score) FILTER (WHERE {_TOUCHING}) AS total
+            count(*) FILTER (WHERE {TOUCHING}) AS touching, sum(score) FILTER (WHERE {TOUCHING}) AS total
           FROM {source} GROUP BY {keys}, article
         )
         GROUP BY {keys} ORDER BY {keys}
