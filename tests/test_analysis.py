@@ -18,7 +18,7 @@ from serving.analysis.holders import Voiced, voice_of, voices
 from serving.analysis.quotations import find_quotations
 from serving.analysis.speakers import Reading, sources, speakers
 from serving.analysis.totals import FEWEST, Point, total, totals_by
-from tests.conftest import run_stance
+from tests.conftest import meals_records, run_stance, write_lines
 from training.holder import Holder
 
 ALIASES = load_aliases()
@@ -422,6 +422,43 @@ def test_totals_are_held_against_those_of_the_labels() -> None:
     assert most["difference"]["high"] < most["floor"]["low"]
     assert most["inside"]["value"] > 0.8
     assert done.stdout == run_stance("documents", "evaluate", "--json").stdout
+
+
+def test_totals_of_another_part_leave_out_what_was_trained_on(meals: Path, meals_model: Path, tmp_path: Path) -> None:
+    """Twelve documents that the model has not seen, each with its own mixture of sides, and one that it has."""
+    said = {
+        label: [row for row in meals_records() if row["labels"].get("free_meals") == label] for label in ("yes", "no")
+    }
+    papers = [
+        {
+            **row,
+            "id": f"{paper}-{n}",
+            "group": f"paper-{paper}",
+            "split": "test",
+            "text": f"{row['text']} ({paper}, {n})",
+        }
+        for paper in range(12)
+        for n, row in enumerate(said["yes"][: paper % 5] + said["no"][: 6 - paper % 5])
+    ]
+    seen = [{**row, "split": "test"} for row in meals_records() if row["group"] == "minutes-0"]
+    labels = write_lines(tmp_path / "labels.jsonl", papers + seen)
+    arguments = ["documents", "evaluate", "--model", meals_model, "--json", "--labels"]
+    done = run_stance(*arguments, labels, "--split", "test")
+    assert done.returncode == 0, done.stderr
+    compared = json.loads(done.stdout)["free_meals"]
+    assert compared["documents"] == 12
+    assert compared["difference"]["high"] < compared["floor"]["value"]
+
+    few = write_lines(
+        tmp_path / "few.jsonl", [row for row in papers if row["group"] not in ("paper-0", "paper-1", "paper-2")]
+    )
+    done = run_stance(*arguments, few, "--split", "test")
+    compared = json.loads(done.stdout)["free_meals"]
+    assert (compared["documents"], compared["difference"]["value"]) == (9, None)
+
+    done = run_stance(*arguments, labels, "--split", "dev")
+    assert done.returncode == 1
+    assert "dev" in done.stderr
 
 
 def test_a_service_does_not_begin_with_a_bad_alias_file(tmp_path: Path) -> None:

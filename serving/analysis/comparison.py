@@ -9,20 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labels.errors import StanceError
-from labels.taxonomy import Target
+from labels.taxonomy import Target, Taxonomy
 from serving.analysis.totals import FEWEST, Point, total
 from training.answers import Answers
-from training.held_out import HeldOut
+from training.comparison import common_part
+from training.dataset import outcome_matrix, texts_of, units_of
 from training.model_folder import Model
-from training.outcomes import NOT_READ
+from training.outcomes import NOT_READ, Outcomes, Progress
 from training.resampling import Figure, draws, figure
+from training.train import LabelledData
 
 _RESAMPLES = 1000
+
+_FEWEST_DOCUMENTS = 10
+"""Below that, resampling documents gives intervals that are far too narrow, and no figure is given."""
 
 
 @dataclass(frozen=True)
 class Compared:
     """A target's totals, the model's beside the labels', over documents.
+
+    Figures are None where the documents are fewer than ten.
 
     Attributes:
         documents: with `FEWEST` sentences or more that touch the target, by the labels and by the model alike.
@@ -42,11 +49,27 @@ class Compared:
         return asdict(self)
 
 
-def compare_totals(model: Model) -> dict[str, Compared]:
-    """Target → comparison, over the sentences of training documents that were scored by folds that had not seen them.
+@dataclass(frozen=True)
+class Totalled:
+    """Sentences whose labels and answers are added up by document.
 
-    All voices of a document are taken together, since these sentences are kept without their texts. Calibration and
-    decision were fitted on the same sentences. Intervals: percentile bootstrap of documents.
+    Attributes:
+        outcomes: what was labelled, shape (sentences, targets).
+        groups: number of the document of each.
+        given: what is answered about them by a model that has not seen their documents.
+        taxonomy: the targets.
+    """
+
+    outcomes: Outcomes
+    groups: NDArray[np.integer]
+    given: Answers
+    taxonomy: Taxonomy
+
+
+def held_out_of(model: Model) -> Totalled:
+    """Sentences of training documents, as scored by folds that had not seen them.
+
+    Calibration and decision were fitted on the same sentences.
 
     Raises:
         StanceError: the model keeps no such sentences.
@@ -57,18 +80,39 @@ def compare_totals(model: Model) -> dict[str, Compared]:
             "the model keeps no held-out sentences", hint="Its recipe holds none out, or too few groups were there."
         )
     given = model.rules.answers(held.probabilities.astype(float), model.taxonomy)
-    return {target.id: _compared(_pairs(held, given, t, target)) for t, target in enumerate(model.taxonomy)}
+    return Totalled(held.outcomes, held.groups, given, model.taxonomy)
 
 
-def _pairs(held: HeldOut, given: Answers, t: int, target: Target) -> NDArray[np.float64]:
+def scored_part(model: Model, data: LabelledData, split: str, progress: Progress | None = None) -> Totalled:
+    """Sentences of one part of the data, without what the model was trained on.
+
+    Raises:
+        StanceError: see `training.comparison.common_part`.
+    """
+    part, _ = common_part([model], data, split)
+    groups = np.unique(np.asarray(units_of(part)), return_inverse=True)[1]
+    given = model.answers(texts_of(part), progress)
+    return Totalled(outcome_matrix(part, model.taxonomy), groups, given, model.taxonomy)
+
+
+def compare_totals(of: Totalled) -> dict[str, Compared]:
+    """Target → comparison.
+
+    All voices of a document are taken together, so that texts are not needed. Intervals: percentile bootstrap of
+    documents.
+    """
+    return {target.id: _compared(_pairs(of, t, target)) for t, target in enumerate(of.taxonomy)}
+
+
+def _pairs(of: Totalled, t: int, target: Target) -> NDArray[np.float64]:
     """Total by the labels, by the model, and the ends of the model's interval; shape (documents, 4)."""
     toward, against = target.outcome(target.conciliatory), target.outcome(target.other)
-    labels, answers = held.outcomes[:, t], given.outcomes[:, t]
+    labels, answers = of.outcomes[:, t], of.given.outcomes[:, t]
     sides = (labels == toward).astype(float) - (labels == against)
-    points = np.column_stack([given.probabilities[:, t, [toward, against]], given.confidences[:, t]])
+    points = np.column_stack([of.given.probabilities[:, t, [toward, against]], of.given.confidences[:, t]])
     rows: list[tuple[float, ...]] = []
-    for group in np.unique(held.groups):
-        here = (held.groups == group) & (labels != NOT_READ)
+    for group in np.unique(of.groups):
+        here = (of.groups == group) & (labels != NOT_READ)
         labelled, answered = here & (labels != 0), here & (answers != 0)
         if min(labelled.sum(), answered.sum()) >= FEWEST:
             said = total([Point(number, *point) for number, point in enumerate(points[answered].tolist())])
@@ -80,7 +124,7 @@ def _pairs(held: HeldOut, given: Answers, t: int, target: Target) -> NDArray[np.
 
 
 def _compared(pairs: NDArray[np.float64]) -> Compared:
-    if len(pairs) < FEWEST:
+    if len(pairs) < _FEWEST_DOCUMENTS:
         none: Figure = {"value": None, "low": None, "high": None}
         return Compared(len(pairs), none, none, none, none)
     drawn = draws(len(pairs), resamples=_RESAMPLES, seed=0).astype(float)

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from serving.commands.console import Json, ModelFolder, app, check_targets, err, out, print_json, progress
+from labels.records import default_label_files
+from serving.commands.console import (
+    Corpus,
+    Json,
+    Labels,
+    ModelFolder,
+    app,
+    check_targets,
+    err,
+    out,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from serving.analysis.documents import Analysis
@@ -104,12 +116,29 @@ def _table(analysis: Analysis) -> Table:
 
 
 @documents_app.command("evaluate")
-def evaluate(model: ModelFolder = None, as_json: Json = False) -> None:
-    """How near a model's totals of documents come to those of their labels, on held-out training sentences."""
-    from serving.analysis.comparison import compare_totals
+def evaluate(
+    model: ModelFolder = None,
+    labels: Labels = None,
+    corpus: Corpus = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Part of the data to score: test or dev. Default: what was held out of training."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How near a model's totals of documents come to those of their labels."""
+    from serving.analysis.comparison import compare_totals, held_out_of, scored_part
     from training.model_folder import load_model
+    from training.train import read_labelled
 
-    found = compare_totals(load_model(model))
+    scored = load_model(model, cache=True)
+    if split is None:
+        totalled = held_out_of(scored)
+    else:
+        data = read_labelled(tuple(labels or default_label_files()), scored.taxonomy, corpus, skip_unknown_targets=True)
+        with progress() as report:
+            totalled = scored_part(scored, data, split, report)
+    found = compare_totals(totalled)
     if as_json:
         print_json({target: compared.as_dict() for target, compared in found.items()})
         return
