@@ -30,15 +30,11 @@ os.environ |= {
 # Whatever is trained here is tiny: more threads than one wait for each other, and fight with the other workers'.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
     os.environ.setdefault(_name, "1")
-for _name in (
-    "STANCE_HOME",
-    "STANCE_MODEL",
-    "STANCE_LOG",
-    "STANCE_RATE_LIMIT",
-    "STANCE_SCORING_NEEDS_KEY",
-    "STANCE_RUNTIME",
-):
-    os.environ.pop(_name, None)
+# Whoever runs the tests may have settings of their own.
+for _name in [
+    name for name in os.environ if name.startswith("STANCE_") and name not in ("STANCE_CACHE", "STANCE_CORPUS")
+]:
+    del os.environ[_name]
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
     Path(os.environ[_name]).mkdir(parents=True)
 
