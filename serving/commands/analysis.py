@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from serving.commands.console import Json, ModelFolder, app, check_targets, err, out, print_json, progress
+from serving.commands.console import Json, ModelFolder, app, check_targets, err, example, out, print_json, progress
 
 if TYPE_CHECKING:
     from serving.analysis.documents import Analysis
@@ -23,7 +23,7 @@ _ROWS = 15
 _SHOWN = 90
 
 
-@app.command()
+@app.command(epilog=example("stance analyze article.txt", "stance analyze articles.jsonl --json > documents.jsonl"))
 def analyze(
     file: Annotated[
         str,
@@ -103,7 +103,7 @@ def _table(analysis: Analysis) -> Table:
     return table
 
 
-@documents_app.command("evaluate")
+@documents_app.command("evaluate", epilog=example("stance documents evaluate --model models/mine"))
 def evaluate(model: ModelFolder = None, as_json: Json = False) -> None:
     """How near a model's totals of documents come to those of their labels, on held-out training sentences."""
     from serving.analysis.comparison import compare_totals

@@ -12,7 +12,18 @@ from typing import Annotated, Any
 import typer
 
 from labels.errors import StanceError
-from serving.commands.console import Fast, Json, ModelFolder, app, check_targets, err, out, print_json, progress
+from serving.commands.console import (
+    Fast,
+    Json,
+    ModelFolder,
+    app,
+    check_targets,
+    err,
+    example,
+    out,
+    print_json,
+    progress,
+)
 from serving.sentences import read_sentences
 from training.outcomes import Progress
 
@@ -20,7 +31,11 @@ Scored = Callable[[Sequence[str], Progress], list[dict[str, Any]]]
 """Texts to their answers."""
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        'stance score "Seoul offered to halt the drills."', "stance score --file feed.jsonl --json > scores.jsonl"
+    )
+)
 def score(
     text: Annotated[str | None, typer.Argument(help="A text, or - for lines on standard input.")] = None,
     file: Annotated[
@@ -87,7 +102,7 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
         out.print("  only its beginning was read: the text is longer than the model takes")
 
 
-@app.command()
+@app.command(epilog=example("stance serve", "stance serve --model models/mine --port 8080"))
 def serve(
     model: Annotated[
         Path | None, typer.Option("--model", help="Model folder to serve. Default: STANCE_MODEL, else the champion.")
