@@ -60,8 +60,8 @@ def test_the_example_is_of_this_command_and_is_right(name: str) -> None:
     lines = re.findall(r"^  (.*\bstance .*)$", ALL[name].epilog or "", re.M)
     assert lines, f"`{name} --help` has no example"
     for line in lines:
-        for arguments in stance_calls(line):
-            assert check_call(arguments) == name
+        for call in stance_calls(line):
+            assert check_call(call.arguments) == name
 
 
 def test_what_is_wrong_in_an_example_is_seen() -> None:
@@ -73,7 +73,7 @@ def test_what_is_wrong_in_an_example_is_seen() -> None:
         "stance train",
     ):
         with pytest.raises(UsageError):
-            check_call(stance_calls(line)[0])
+            check_call(stance_calls(line)[0].arguments)
 
 
 def test_an_option_means_the_same_everywhere() -> None:
