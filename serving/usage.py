@@ -55,6 +55,7 @@ _logger = logging.getLogger("bentoml.stance")
 
 
 def usage_file(home: Path) -> Path:
+    """The file of counts in the folder of state, whether it is there or not."""
     return home / "usage.sqlite"
 
 

@@ -127,4 +127,5 @@ def check_targets(asked: Sequence[str] | None, known: Sequence[str]) -> None:
 
 
 def print_json(value: object) -> None:
+    """One line of JSON on standard output."""
     print(json.dumps(value, ensure_ascii=False))
