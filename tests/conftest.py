@@ -176,9 +176,15 @@ def meals_records() -> list[dict[str, Any]]:
             for s in sentences
             for who in _WHO
         ]
+    return in_minutes(rows, documents=8, for_testing=2)
+
+
+def in_minutes(rows: list[dict[str, Any]], documents: int, for_testing: int) -> list[dict[str, Any]]:
+    """The rows with an id each, in turn in one of so many documents, of which the last ones are for testing."""
     for number, row in enumerate(rows):
-        group = number % 8
-        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": "test" if group > 5 else "train"}
+        group = number % documents
+        split = "test" if group >= documents - for_testing else "train"
+        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": split}
     return rows
 
 
