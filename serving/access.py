@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import Scope
 
+from labels.settings import switch_setting
 from serving.errors import RequestError
 from serving.keys import KeyScope, key_holder, read_keys
 from training.home import home_folder
@@ -54,8 +54,12 @@ def _needed(scope: Scope, score_path: str) -> KeyScope | None:
 
 
 def scoring_needs_key() -> bool:
-    """Whether scoring needs a key on loopback too."""
-    return os.environ.get(SCORING_VARIABLE) == "1"
+    """Whether scoring needs a key on loopback too.
+
+    Raises:
+        StanceError: the variable is neither 0 nor 1.
+    """
+    return switch_setting(SCORING_VARIABLE, default=False)
 
 
 def over_loopback(scope: Scope) -> bool:

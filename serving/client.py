@@ -6,7 +6,6 @@ Python: `StanceClient("http://127.0.0.1:3000").score(["Seoul offered to halt the
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from labels.errors import StanceError
+from labels.settings import text_setting
 
 if TYPE_CHECKING:
     from training.outcomes import Progress
@@ -73,7 +73,7 @@ class StanceClient:
     def __init__(self, url: str, key: str | None = None, patience: Patience | None = None) -> None:
         self._address = _checked(url)
         self._patience = patience or Patience()
-        key = key if key is not None else os.environ.get(KEY_VARIABLE, "")
+        key = key if key is not None else text_setting(KEY_VARIABLE) or ""
         if not (key.isascii() and key.isprintable()):
             raise StanceError("the key has characters that no key has", field=KEY_VARIABLE)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})

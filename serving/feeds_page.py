@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from labels.settings import text_setting
 from serving.child_path import child_path
 from serving.feeds.folder import STATE_FILE, STATE_VARIABLE, feeds_folder
 from serving.page import REPORT_POLICY
@@ -151,7 +152,7 @@ def _installed() -> bool:
 
 
 def _is_there() -> bool:
-    return bool(os.environ.get(STATE_VARIABLE)) or (feeds_folder() / STATE_FILE).is_file()
+    return text_setting(STATE_VARIABLE) is not None or (feeds_folder() / STATE_FILE).is_file()
 
 
 def _mark() -> object:

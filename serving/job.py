@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError, needs_package
+from labels.settings import path_setting
 from serving.job_records import Asked, JobProgress, open_jobs
 from serving.labels_api import STORE_FILE
 from training.home import home_folder
@@ -103,10 +104,10 @@ def retraining(asked: Asked, home: Path, progress: Progress, stage: Callable[[st
     except ModuleNotFoundError as missing:
         raise needs_package("retraining, where the service runs,", missing.name, "train") from missing
 
-    corpus, store = os.environ.get(CORPUS_VARIABLE), home / STORE_FILE
+    store = home / STORE_FILE
     given = Retraining(
         new=(store,) if store.exists() else (),
-        corpus=Path(corpus) if corpus else None,
+        corpus=path_setting(CORPUS_VARIABLE),
         recipe=asked.recipe,
         by=asked.by,
         why=asked.why,

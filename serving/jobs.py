@@ -42,6 +42,7 @@ DIED = "its process ended without a result"
 
 
 def log_file(home: Path, job_id: str) -> Path:
+    """The log of a job, whether it is there or not."""
     return home / LOGS / f"{job_id}.log"
 
 

@@ -7,7 +7,6 @@ by one assignment. Each worker process follows by itself.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from labels.errors import StanceError
+from labels.settings import path_setting
 from serving.scoring import score_texts
 from training.home import stored_model
 from training.model_folder import DEFAULT_MODEL, MODEL_VARIABLE, Model, load_model, shipped_version
@@ -122,8 +122,8 @@ def first_live(home: Path) -> Live:
     Raises:
         StanceError: the named model, or the one that ships, cannot be loaded.
     """
-    if named := os.environ.get(MODEL_VARIABLE):
-        return Live(_ready(Path(named)), "named")
+    if named := path_setting(MODEL_VARIABLE):
+        return Live(_ready(named), "named")
     shipped = shipped_version()
     champion, line = _succession(home, shipped)
     for version in takewhile(lambda version: version != shipped, line):

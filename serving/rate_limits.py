@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
 from starlette.types import Scope
 
-from labels.errors import StanceError
+from labels.settings import number_setting
 from serving.access import HOLDER, over_loopback
 from serving.errors import RequestError
 from serving.routes import PROBES
@@ -35,12 +34,7 @@ def rate_limit() -> int | None:
     Raises:
         StanceError: it is not a whole number.
     """
-    given = os.environ.get(RATE_VARIABLE)
-    if given is None:
-        return None
-    if not given.isascii() or not given.isdecimal():
-        raise StanceError(f"{RATE_VARIABLE} is '{given}'", hint="Give requests a minute, or 0 for no limit.")
-    return int(given)
+    return number_setting(RATE_VARIABLE, "requests a minute, or 0 for no limit,")
 
 
 class RateLimits:

@@ -6,9 +6,9 @@ import asyncio
 
 from starlette.types import Receive, Scope
 
+from labels.settings import seconds_setting
 from serving.errors import RequestError
 from serving.schema import MAX_BODY_BYTES
-from serving.settings import seconds_setting
 
 BODY_VARIABLE = "STANCE_BODY_SECONDS"
 """Environment variable: seconds within which a body must have come; see `body_seconds`."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from datetime import UTC, datetime
 from typing import Any
 
+from labels.settings import choice_setting
 from serving.request_ids import current_request
 
 LOG_VARIABLE = "STANCE_LOG"
-"""Environment variable: json for lines that programs read."""
+"""Environment variable: json for lines that programs read, plain for those of people."""
 
 _FIELDS = "stance_fields"
 _logger = logging.getLogger("bentoml.stance.requests")
@@ -53,9 +53,18 @@ class JsonLines(logging.Formatter):
         return json.dumps({name: value for name, value in line.items() if value is not None}, ensure_ascii=False)
 
 
+def log_form() -> str:
+    """`plain` or `json`.
+
+    Raises:
+        StanceError: the variable is neither.
+    """
+    return choice_setting(LOG_VARIABLE, ("plain", "json"))
+
+
 def set_up_log() -> None:
     """Make all that this process logs JSON, if it is to be; called when BentoML has set up its handlers."""
-    if os.environ.get(LOG_VARIABLE) != "json":
+    if log_form() != "json":
         return
     for name in (None, "bentoml", "uvicorn.error", "circus"):
         for handler in logging.getLogger(name).handlers:

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 
+from labels.settings import seconds_setting
 from serving.errors import RequestError
-from serving.settings import seconds_setting
 from serving.watching import queued
 
 WAIT_VARIABLE = "STANCE_LONGEST_WAIT"

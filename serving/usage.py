@@ -7,7 +7,6 @@ process that is killed loses those few seconds. No text is kept.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.errors import StanceError
+from labels.settings import switch_setting
 from labels.sqlite_file import Kind, open_database, read_database, transaction
 from training.answers import Answers
 from training.home import home_folder
@@ -55,6 +55,7 @@ _logger = logging.getLogger("bentoml.stance")
 
 
 def usage_file(home: Path) -> Path:
+    """The file of counts in the folder of state, whether it is there or not."""
     return home / "usage.sqlite"
 
 
@@ -129,7 +130,16 @@ class NoUsage:
 
 def usage_here() -> Usage | NoUsage:
     """Counts in the home folder, unless they are switched off."""
-    return NoUsage() if os.environ.get(USAGE_VARIABLE) == "0" else Usage(home_folder())
+    return Usage(home_folder()) if counts_use() else NoUsage()
+
+
+def counts_use() -> bool:
+    """Whether use is counted.
+
+    Raises:
+        StanceError: the variable is neither 0 nor 1.
+    """
+    return switch_setting(USAGE_VARIABLE, default=True)
 
 
 def _add(path: Path, profiles: dict[tuple[str, str], Profile]) -> None:

@@ -30,15 +30,11 @@ os.environ |= {
 # Whatever is trained here is tiny: more threads than one wait for each other, and fight with the other workers'.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
     os.environ.setdefault(_name, "1")
-for _name in (
-    "STANCE_HOME",
-    "STANCE_MODEL",
-    "STANCE_LOG",
-    "STANCE_RATE_LIMIT",
-    "STANCE_SCORING_NEEDS_KEY",
-    "STANCE_RUNTIME",
-):
-    os.environ.pop(_name, None)
+# Whoever runs the tests may have settings of their own.
+for _name in [
+    name for name in os.environ if name.startswith("STANCE_") and name not in ("STANCE_CACHE", "STANCE_CORPUS")
+]:
+    del os.environ[_name]
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
     Path(os.environ[_name]).mkdir(parents=True)
 
@@ -180,9 +176,15 @@ def meals_records() -> list[dict[str, Any]]:
             for s in sentences
             for who in _WHO
         ]
+    return in_minutes(rows, documents=8, for_testing=2)
+
+
+def in_minutes(rows: list[dict[str, Any]], documents: int, for_testing: int) -> list[dict[str, Any]]:
+    """The rows with an id each, in turn in one of so many documents, of which the last ones are for testing."""
     for number, row in enumerate(rows):
-        group = number % 8
-        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": "test" if group > 5 else "train"}
+        group = number % documents
+        split = "test" if group >= documents - for_testing else "train"
+        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": split}
     return rows
 
 

@@ -21,7 +21,7 @@ from labels.taxonomy import load_taxonomy
 from serving.explaining import explain_texts
 from serving.schema import MAX_CHARACTERS, MAX_EXPLAINED, TextExplanation
 from serving.scoring import score_texts
-from tests.conftest import run_stance, write_lines
+from tests.conftest import in_minutes, run_stance, write_lines
 from training.explanation import MOST_PIECES, Explanation, explain, without, words_in
 from training.model_folder import Model, load_model, save_model
 from training.nearest import CODEBOOK_SOURCE, Examples, index_examples, read_examples, with_vectors
@@ -50,9 +50,7 @@ def _records() -> list[dict[str, Any]]:
         for who in WHO
         for day in DAYS
     ]
-    for number, row in enumerate(rows):
-        row |= {"id": f"r{number}", "group": f"g{number % 9}", "split": "test" if number % 9 == 8 else "train"}
-    return rows
+    return in_minutes(rows, documents=9, for_testing=1)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from labels.errors import StanceError
 from labels.taxonomy import load_taxonomy
 from serving.scoring import score_texts
-from tests.conftest import run_stance, write_lines
+from tests.conftest import in_minutes, run_stance, write_lines
 from training.answers import Answers
 from training.fast_path import Gate
 from training.model_folder import load_model
@@ -56,10 +56,7 @@ def _records() -> list[dict[str, Any]]:
         for who in WHO
         for day in DAYS
     ]
-    for number, row in enumerate(rows):
-        group = number % 20
-        row |= {"id": f"m{number}", "group": f"minutes-{group}", "split": "test" if group > 16 else "train"}
-    return rows
+    return in_minutes(rows, documents=20, for_testing=3)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from labels.errors import StanceError
 from tests.conftest import PROJECT, run_stance, write_lines
 from training.encoder import MEAN, SentenceEncoder, token_output
 from training.encoder_packages import MINILM
-from training.holder_figures import figures, probability_figures
+from training.holder_figures import figures, how_calibrated
 from training.holder_labels import KINDS, Noted, noted
 from training.holder_network import HolderNetwork, best_span
 from training.holder_rules import by_rules, nearest_name
@@ -327,5 +327,5 @@ def test_figures_of_answers_that_can_be_counted_by_hand() -> None:
     assert of["all_right"]["value"] == 0.5
     assert of["kind_f1"]["named"]["value"] == 0.8
     assert of["exact_f1"]["low"] <= 0.4 <= of["exact_f1"]["high"]
-    stated = probability_figures([0.9, 0.9, 0.1, 0.1], [True, True, False, True])
+    stated = how_calibrated([0.9, 0.9, 0.1, 0.1], [True, True, False, True])
     assert stated["brier"] == pytest.approx((0.01 * 3 + 0.81) / 4)

@@ -57,6 +57,49 @@ def test_no_code_names_a_target() -> None:
             assert not set(targets) & constants, path
 
 
+def test_modules_and_functions_fit() -> None:
+    """Lines of a function are counted without its docstring."""
+    for path, tree in _modules():
+        assert len(path.read_text(encoding="utf8").splitlines()) <= 400, path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0]
+                said = (first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(node) else 0
+                assert (node.end_lineno or 0) - node.lineno + 1 - said <= 60, f"{path}: {node.name}"
+
+
+def test_what_is_public_says_what_it_is() -> None:
+    for path, tree in _modules():
+        assert ast.get_docstring(tree), path
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                assert node.name.startswith("_") or ast.get_docstring(node), f"{path}: {node.name}"
+
+
+def test_the_page_on_architecture_names_what_there_is() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf8")
+    drawing = page.split("```")[1]
+    known = {path.stem for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
+    known |= {path.name for room in ROOMS for path in (PROJECT / room).rglob("*") if path.is_dir()}
+    for name in re.findall(r"\b[a-z]+_[a-z_]+\b", drawing):
+        assert name in known, name
+    for name in re.findall(r"`([\w/]+\.(?:py|yaml|md|toml)|(?:labels|training|serving|tests)/[\w/]*)`", page):
+        below = [PROJECT, *(PROJECT / room for room in ("serving/batch", "serving/feeds"))]
+        assert any((folder / name).exists() for folder in below), name
+    for dotted in re.findall(r"`((?:labels|training|serving)\.[a-z_.]+)`", page):
+        assert _is_there(dotted.split(".")), dotted
+
+
+def _is_there(parts: list[str]) -> bool:
+    """Whether a dotted name is of a module, or of a function or class at its top."""
+    if PROJECT.joinpath(*parts).with_suffix(".py").exists():
+        return True
+    module = PROJECT.joinpath(*parts[:-1]).with_suffix(".py")
+    return module.exists() and any(
+        getattr(node, "name", None) == parts[-1] for node in ast.parse(module.read_text(encoding="utf8")).body
+    )
+
+
 def test_the_bento_takes_the_pinned_versions_of_the_dependencies() -> None:
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)$", (PROJECT / "constraints.txt").read_text().lower(), re.M))
     wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]

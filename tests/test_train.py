@@ -83,6 +83,20 @@ def test_nothing_to_train_on_is_said(meals: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(("part", "command"), [("test", "train"), ("train", "evaluate")])
+def test_a_part_without_records_is_named(
+    meals_model: Path, meals: Path, tmp_path: Path, part: str, command: str
+) -> None:
+    """Nothing is said of a corpus where no record points into one."""
+    labels = write_lines(tmp_path / "labels.jsonl", [row | {"split": part} for row in meals_records()])
+    given = ("--targets", meals / "targets.yaml") if command == "train" else ("--model", meals_model)
+    done = run_stance(command, "--labels", labels, *given, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "is in the label files" in done.stderr
+    assert "split" in done.stderr
+    assert "corpus" not in done.stderr
+
+
 def test_a_target_without_labels_is_named(meals: Path, tmp_path: Path) -> None:
     rows = [row for row in meals_records() if "later_start" not in row["labels"]]
     labels = write_lines(tmp_path / "labels.jsonl", rows)

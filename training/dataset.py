@@ -67,14 +67,17 @@ def column(data: Dataset, name: str) -> list[Any]:
 
 
 def outcome_matrix(data: Dataset, taxonomy: Taxonomy) -> Outcomes:
+    """Numbers of the outcomes of each sentence, of shape (sentences, targets); `NOT_READ` where it was not read."""
     return np.array(column(data, "outcomes"), np.int8).reshape(len(data), len(taxonomy))
 
 
 def texts_of(data: Dataset) -> list[str]:
+    """The texts, in the order of the rows."""
     return column(data, "text")
 
 
 def units_of(data: Dataset) -> list[str]:
+    """The group or document of each row, by which folds and resamples are drawn."""
     return column(data, "unit")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -16,14 +15,15 @@ from platformdirs import user_cache_path
 
 from labels.errors import StanceError
 from labels.files import write_whole
+from labels.settings import path_setting
 
 CACHE_VARIABLE = "STANCE_CACHE"
 """Environment variable that names the cache folder; the user's cache folder where it is not set."""
 
 
 def cache_folder() -> Path:
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else user_cache_path("stance")
+    """Where whatever can be made anew is kept. Asking does not make it."""
+    return path_setting(CACHE_VARIABLE) or user_cache_path("stance")
 
 
 def cache_place(kind: str, deciding: Sequence[object]) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from training.encoder import FIRST, MEAN, layer_output, token_output
 from training.encoder_packages import ENCODERS, EncoderPackage
@@ -24,7 +25,6 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
     """
     import onnx
     import torch
-    from onnx import TensorProto
 
     from training.torch_encoder import torch_encoder
 
@@ -64,7 +64,15 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
         dynamo=False,
     )
     model = onnx.load_from_string(buffer.getvalue())
-    weights = package.weights()
+    _take_out(model, frozenset(package.weights()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _take_out(model: Any, weights: frozenset[str]) -> None:
+    """Leave the place of each weight in a graph, and nothing of what the exporter remarks."""
+    from onnx import TensorProto
+
     for tensor in model.graph.initializer:
         name = tensor.name.removeprefix("encoder.")
         if name not in weights:
@@ -80,8 +88,6 @@ def write_graph(package: EncoderPackage, path: Path) -> None:
     model.doc_string = ""
     for node in model.graph.node:
         node.doc_string = ""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
 
 
 if __name__ == "__main__":

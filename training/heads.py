@@ -134,7 +134,8 @@ def nothing_read(target: Target) -> StanceError:
     return StanceError(
         f"no training sentence was read for target '{target.id}'",
         field=f"labels.{target.id}",
-        hint="Label some (null where it is not touched), or take the target out of the taxonomy.",
+        hint="Label some (null where it is not touched), name more label files with --labels, "
+        "or name a taxonomy without it with --targets.",
     )
 
 

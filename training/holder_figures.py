@@ -126,11 +126,11 @@ def compared(sentences: Sequence[NotedSentence], holders: Sequence[Holder]) -> d
             first, second = ([sentence.passes[k] for sentence in here] for k in (0, 1))
             given[name]["passes"] = figures(read, first, second, of)
     right = [is_right(one, s.holder) for one, s in zip(answers["tagger"], sentences, strict=True)]
-    given["all"]["probability"] = probability_figures([h.probability for h in holders], right)
+    given["all"]["probability"] = how_calibrated([h.probability for h in holders], right)
     return given
 
 
-def probability_figures(probabilities: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
+def how_calibrated(probabilities: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
     """Brier score, expected calibration error (ten bins of equal counts), and the bins: mean, share right, count."""
     stated, seen = np.asarray(probabilities, float), np.asarray(right, float)
     order = np.argsort(stated, kind="stable")

@@ -32,8 +32,8 @@ _PRONOUNS = "he she they we i it who his her their our my its others some many"
 
 
 def word_set(listed: str) -> frozenset[str]:
-    """Words that are listed with space between them."""
-    return frozenset(listed.split())
+    """Words that are listed, with commas or without."""
+    return frozenset(listed.replace(",", " ").split())
 
 
 def _forms(stems: str) -> frozenset[str]:

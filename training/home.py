@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from labels.settings import path_setting
 
 HOME_VARIABLE = "STANCE_HOME"
 """Environment variable that names the folder of state."""
@@ -14,14 +15,12 @@ STORE_NAME = "stance"
 
 def home_folder() -> Path:
     """`$STANCE_HOME`, else `stance` in `bentoml_home()`. Asking does not make it."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named) if named else bentoml_home() / "stance"
+    return path_setting(HOME_VARIABLE) or bentoml_home() / "stance"
 
 
 def bentoml_home() -> Path:
     """What BentoML itself takes for its home: `$BENTOML_HOME`, else `~/bentoml`."""
-    named = os.environ.get("BENTOML_HOME")
-    return Path(named) if named else Path.home() / "bentoml"
+    return path_setting("BENTOML_HOME") or Path.home() / "bentoml"
 
 
 def stored_model(version: str) -> Path:

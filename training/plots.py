@@ -66,6 +66,7 @@ def interval_line(panel: Axes, figure: Mapping[str, Any], y: float, colour: str,
 
 
 def grid(panel: Axes, axis: Any = "both") -> None:
+    """Thin lines behind what is drawn, along `axis` (x, y or both)."""
     panel.grid(axis=axis, color=LINE, linewidth=0.6)
     panel.set_axisbelow(True)
 

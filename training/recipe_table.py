@@ -55,6 +55,7 @@ def cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; its first row is the head."""
     head, *rows = (f"| {' | '.join(row)} |" for row in table)
     return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
 

@@ -155,6 +155,7 @@ def parse_recipe(given: object) -> Recipe:
 
 
 def recipe_names() -> list[str]:
+    """Names of the project's recipes, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 

@@ -202,7 +202,8 @@ def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None
         raise StanceError(
             f"only {at_hand} training sentences are at hand, and the champion was trained on {had}: "
             f"{data.missing.total()} records point into {len(data.missing)} documents that are not in the corpus",
-            hint="Name the corpus with --corpus." if asked.corpus is None else "Name a corpus that holds them.",
+            hint=("Name the corpus with --corpus" if asked.corpus is None else "Name a corpus that holds them")
+            + ", or begin afresh without them: `stance train`.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, get_args
 
-from labels.errors import StanceError
+from labels.settings import choice_setting, number_setting
 
 RUNTIME_VARIABLE = "STANCE_RUNTIME"
 """Environment variable: what loaded models run on."""
@@ -25,20 +25,16 @@ def chosen_runtime() -> Runtime:
     Raises:
         StanceError: there is no runtime of that name.
     """
-    asked = os.environ.get(RUNTIME_VARIABLE) or "onnx"
-    for runtime in RUNTIMES:
-        if runtime == asked:
-            return runtime
-    raise StanceError(
-        f"no runtime '{asked}' (there is {', '.join(RUNTIMES)})",
-        field=RUNTIME_VARIABLE,
-        hint="Unset it for ONNX Runtime.",
-    )
+    return choice_setting(RUNTIME_VARIABLE, RUNTIMES)
 
 
 def asked_threads() -> int:
-    """What STANCE_THREADS asks for, or 0."""
-    return int(os.environ.get(THREADS_VARIABLE, "0"))
+    """What STANCE_THREADS asks for; 0, which is all cores, where it asks for nothing.
+
+    Raises:
+        StanceError: it is not a whole number.
+    """
+    return number_setting(THREADS_VARIABLE, "cores") or 0
 
 
 def cores() -> int:

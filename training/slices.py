@@ -43,6 +43,7 @@ def leaning(source: str | None) -> str:
 
 
 def length(text: str) -> str:
+    """Which length a text has, by its words."""
     words = len(text.split())
     return next((name for most, name in _LENGTHS if words <= most), _LONGEST)
 

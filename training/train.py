@@ -111,10 +111,7 @@ def part_at_hand(data: LabelledData, name: str) -> Dataset:
     """
     part = data.part(name)
     if len(part) == 0:
-        raise StanceError(
-            f"no sentence of the part '{name}' is at hand ({_missing(data)})",
-            hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
-        )
+        raise _nothing_at_hand(f"sentence of the part '{name}'", f'Give records `"split": "{name}"`.', data)
     return part
 
 
@@ -156,10 +153,7 @@ def train(
     """
     taxonomy, part = data.taxonomy, data.part("train")
     if len(part) == 0:
-        raise StanceError(
-            f"no training sentence is at hand ({_missing(data)})",
-            hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
-        )
+        raise _nothing_at_hand("training sentence", "Records without a `split` are for training.", data)
     began = time.monotonic()
     estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
     outcomes, units = outcome_matrix(part, taxonomy), units_of(part)
@@ -191,8 +185,13 @@ def decided(model: Model) -> Model:
     return replace(model, rules=fitted.rules, metrics=_held_out_figures(fitted, held, taxonomy, recipe))
 
 
-def _missing(data: LabelledData) -> str:
-    return f"{data.missing.total()} records point into {len(data.missing)} documents that are not"
+def _nothing_at_hand(what: str, hint: str, data: LabelledData) -> StanceError:
+    if not data.missing:
+        return StanceError(f"no {what} is in the label files", hint=hint)
+    return StanceError(
+        f"no {what} is at hand ({data.missing.total()} records point into {len(data.missing)} documents that are not)",
+        hint="Name the corpus with --corpus, or label files that hold their texts with --labels.",
+    )
 
 
 def _held_out_figures(fitted: Fitted, held: HeldOut, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:

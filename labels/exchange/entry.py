@@ -130,6 +130,7 @@ def annotation_in(place: Place, annotator: object, labels: Labels, details: Mapp
 
 
 def choice_of(label: str | None) -> str:
+    """The word for a label in a tool: `unrelated` for null."""
     return UNRELATED if label is None else label
 
 

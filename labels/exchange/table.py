@@ -56,18 +56,22 @@ def columns(taxonomy: Taxonomy) -> list[str]:
 
 
 def write_csv(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
+    """Write sentences as a table with commas; see `labels.exchange.convert.Writer`."""
     return _write(sentences, taxonomy, path, csv.excel)
 
 
 def write_tsv(sentences: Sequence[Sentence], taxonomy: Taxonomy, path: Path) -> Counter[str]:
+    """Write sentences as a table with tabs; see `labels.exchange.convert.Writer`."""
     return _write(sentences, taxonomy, path, csv.excel_tab)
 
 
 def read_csv(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterable[Entry]:
+    """Read a table with commas; see `labels.exchange.convert.Reader`. Nothing is left out."""
     return entries_of(_rows(path, taxonomy, csv.excel))
 
 
 def read_tsv(path: Path, taxonomy: Taxonomy, left_out: Counter[str]) -> Iterable[Entry]:
+    """Read a table with tabs, as `read_csv` does one with commas."""
     return entries_of(_rows(path, taxonomy, csv.excel_tab))
 
 

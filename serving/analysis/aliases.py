@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from labels.errors import StanceError
 from labels.records import first_problem
+from labels.settings import path_setting
 
 ALIASES_VARIABLE = "STANCE_ALIASES"
 """Environment variable that names the alias file where `--aliases` does not."""
@@ -92,8 +92,7 @@ def load_aliases(path: Path | None = None) -> Aliases:
     Raises:
         StanceError: the file cannot be read, is not as described in the shipped one, or gives one name to two.
     """
-    named = os.environ.get(ALIASES_VARIABLE)
-    path = path or (Path(named) if named else SHIPPED)
+    path = path or path_setting(ALIASES_VARIABLE) or SHIPPED
     try:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:

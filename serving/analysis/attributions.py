@@ -22,9 +22,9 @@ from serving.analysis.cues import (
     PRONOUNS,
     SPEECH,
     WEEKDAYS,
-    words,
 )
 from serving.analysis.quotations import BLOT
+from training.holder_words import word_set
 
 SourceKind = Literal["speaker", "subject"]
 
@@ -35,22 +35,22 @@ _TOKEN = re.compile(
 _APOSTROPHE = re.compile("[’']")
 _NO_NAMES = NOT_A_NAME | PRONOUNS
 _ADVERB = re.compile(r"\w{3,}ly")
-_PASSIVE = words("is are was were be been being 's")
-_JOINING = words("of for from in at to on with by")
+_PASSIVE = word_set("is are was were be been being 's")
+_JOINING = word_set("of for from in at to on with by")
 _JOINING_RIGHT = frozenset(("of", "for"))
-_CLAUSE = words(
+_CLAUSE = word_set(
     "that but and or while as when if because after before since whether which who whom whose what how why though"
     " although until unless than so yet where against about into over under between during without within through"
     " toward towards amid despite like there then not outside inside near across along upon"
 )
-_BASE_PLURAL = words("i we they you")
-_PAST = words(
+_BASE_PLURAL = word_set("i we they you")
+_PAST = word_set(
     "said told wrote thought knew spoke sought withdrew froze began held kept sent made took gave put set cut"
 )
-_NEVER_INVERTED = words("tell tells told call calls called urge urges urged")
+_NEVER_INVERTED = word_set("tell tells told call calls called urge urges urged")
 _BEFORE_INVERSION = frozenset((BLOT, "—", "–", "-", ".", "?", "!"))
-_AFTER_PARTICIPLE = words("by from are is were was")
-_MODIFIERS = words("former senior top deputy acting late then incoming outgoing chief other")
+_AFTER_PARTICIPLE = word_set("by from are is were was")
+_MODIFIERS = word_set("former senior top deputy acting late then incoming outgoing chief other")
 _LONGEST_NAME = 14
 _LONGEST_INSERTION = 25
 

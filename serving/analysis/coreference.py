@@ -11,16 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from serving.analysis.aliases import Aliases, Party, plain_name
-from serving.analysis.cues import PEOPLE, words
+from serving.analysis.cues import PEOPLE
 from serving.analysis.mentions import TITLES, Persons, can_be_a_persons, mentions
+from training.holder_words import word_set
 
-FIRST_PERSON = words("i we us me our my")
+FIRST_PERSON = word_set("i we us me our my")
 """Whoever speaks, or writes."""
 
 _PERSONS = frozenset(("he", "she", "him", "her"))
 _THINGS = frozenset(("it", "they", "them"))
-_COUNTRY = words("country nation regime government")
-_BODIES = words(
+_COUNTRY = word_set("country nation regime government")
+_BODIES = word_set(
     """
     administration agency alliance army article commentary committee communique company council country court delegation
     editorial government group institute leadership media military ministry nation newspaper office organisation
@@ -30,7 +31,7 @@ _BODIES = words(
 _BACK = 6
 """Sentences that a pronoun reaches back, at most."""
 
-_JOINING = words("of for to from by with at in on the a an and")
+_JOINING = word_set("of for to from by with at in on the a an and")
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-
-def words(listed: str) -> frozenset[str]:
-    """The words of a text, commas or not."""
-    return frozenset(listed.replace(",", " ").split())
-
+from training.holder_words import word_set
 
 _SPEECH = """
     say says said saying, tell tells told telling, add adds added adding, warn warns warned warning, argue argues
@@ -52,13 +48,13 @@ _ACTS = """
 """
 
 
-SPEECH = words(_SPEECH)
+SPEECH = word_set(_SPEECH)
 """Verbs that report what somebody says or thinks."""
 
-ACTS = words(_ACTS) - SPEECH
+ACTS = word_set(_ACTS) - SPEECH
 """Verbs that report a demand or an act by which somebody takes a side."""
 
-NOT_A_NAME = words(
+NOT_A_NAME = word_set(
     """
     A According After Again All Also Although Always An And Another Any As Asked At Because Before Both But By
     Clearly Could Despite Did Do Does During Each Earlier Even Every Finally First For From Further Given Had Has
@@ -74,7 +70,7 @@ NOT_A_NAME = words(
 )
 """Words that may begin a sentence or be a date with a capital letter, and are no part of a name."""
 
-PEOPLE = words(
+PEOPLE = word_set(
     """
     adviser advisers advisor advisors aide aides administration activist activists agency agencies ambassador
     ambassadors analyst analysts analysis army article article author authors campaigners chairman chairwoman
@@ -95,10 +91,10 @@ PEOPLE = words(
 )
 """Nouns for those who can hold a position, where no capital letter says so."""
 
-PRONOUNS = words("i we he she they it I We He She They It us me")
+PRONOUNS = word_set("i we he she they it I We He She They It us me")
 
-WEEKDAYS = words("monday tuesday wednesday thursday friday saturday sunday")
-ADVERBS = WEEKDAYS | words(
+WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
+ADVERBS = WEEKDAYS | word_set(
     """
     already also then later once again now still just only even always never often earlier further all both merely
     long first too himself herself themselves yesterday today soon
@@ -106,13 +102,13 @@ ADVERBS = WEEKDAYS | words(
 )
 """What may stand between a name and its verb, besides words on -ly."""
 
-AUXILIARIES = words(
+AUXILIARIES = word_set(
     """
     has have had is are was were be been being will would can could may might must should did does do not to cannot
     didn't doesn't won't wouldn't hasn't don't can't 's 've 'd
     """
 )
-DETERMINERS = words(
+DETERMINERS = word_set(
     """
     the a an this that its his her their our my some many most several two three four other another one both all
     these those no any each every few various

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from serving.analysis.aliases import LONGEST, Aliases, Party, plain_name
-from serving.analysis.cues import NOT_A_NAME, PEOPLE, SPEECH, words
+from serving.analysis.cues import NOT_A_NAME, PEOPLE, SPEECH
+from training.holder_words import word_set
 
 _TOKEN = re.compile(r"(?:[A-Z]\.){2,}|[A-Z]\.|(?:Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Adm|Gov)\.|\w+(?:[-’'.]\w+)*|[^\w\s]|\n")
 _NAME_WORD = re.compile(r"[A-Z][\w’'-]*[a-z][\w’'-]*|[A-Z]\.")
-_NO_PERSON = words("""
+_NO_PERSON = word_set("""
     Studies Department Ministry Council University Street House Committee Institute Center Centre Force Forces Army
     Navy News Times Post Party Agency Security State States United Korea Korean North South East West Agreement
     Treaty Summit War National Foreign International Peninsula Sea Ocean Island Islands City Nations Union
@@ -22,13 +23,15 @@ _NO_PERSON = words("""
     Leader Marshal Sir Lord Professor Senior Saint New San Los Air Square Hotel Embassy Bank Journal Daily Press
     Radio Reuters Congress Senate Dr Mr Mrs Ms
     """)
-_RANKS = words(
+_RANKS = word_set(
     """
     Captain Colonel Major Lieutenant Sergeant Admiral Marshal Brigadier Congressman Congresswoman Governor Mayor
     Ayatollah Premier Judge Pope Prince Princess Queen King Sir Lord Justice
     """
 )
-TITLES = words("mr. mrs. ms. dr. gen. sen. rep. adm. gov. mr mrs ms dr chief secretary") | {w.lower() for w in _RANKS}
+TITLES = word_set("mr. mrs. ms. dr. gen. sen. rep. adm. gov. mr mrs ms dr chief secretary") | {
+    w.lower() for w in _RANKS
+}
 """What stands before a name, in lower case, besides the nouns for those who hold positions."""
 
 _PRONOUN_OF_TITLE = {"mr.": "he", "mr": "he", "mrs.": "she", "mrs": "she", "ms.": "she", "ms": "she"}

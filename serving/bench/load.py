@@ -69,6 +69,7 @@ def connected(port: int) -> Iterator[Client]:
 
 
 def body_of(texts: Sequence[str]) -> bytes:
+    """The body of a request that scores these texts."""
     return json.dumps({"texts": list(texts)}, ensure_ascii=False).encode()
 
 

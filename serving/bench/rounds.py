@@ -45,6 +45,7 @@ def ratios(values: Sequence[float], to: Sequence[float]) -> Spread:
 
 
 def seconds_of(work: Work) -> float:
+    """How long a piece of work takes, in seconds of the clock."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

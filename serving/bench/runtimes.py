@@ -149,25 +149,8 @@ def compare_runtimes(
     report = progress or (lambda what, done, total: None)
     batches = list(encoder.batches(encoder.tokenize(texts)))
     single = [next(encoder.batches(encoder.tokenize([text]))) for text in texts[:20]]
-    figures: dict[str, dict[str, Any]] = {}
-    forwards: dict[str, Forward] = {}
     with tempfile.TemporaryDirectory(prefix="stance-runtimes-") as name:
-        for number, (runtime, make) in enumerate(_RUNTIMES.items()):
-            report("loading runtimes", number, len(_RUNTIMES))
-            before = psutil.Process().memory_info().rss
-            try:
-                with _silence():
-                    forward = make(encoder, Path(name))
-                    forward(batches[-1])
-            except ModuleNotFoundError as error:
-                figures[runtime] = {"skipped": f"{error.name} is not installed"}
-            except Exception as error:  # of whatever kind another runtime's own errors are
-                if runtime == OURS:
-                    raise
-                figures[runtime] = {"skipped": " ".join(str(error).split())[:200] or repr(error)}
-            else:
-                forwards[runtime] = forward
-                figures[runtime] = {"megabytes": round((psutil.Process().memory_info().rss - before) / 1e6)}
+        forwards, figures = _loaded(encoder, batches[-1], Path(name), report)
         vectors = {runtime: _all(forward, batches, len(texts)) for runtime, forward in forwards.items()}
         seconds: dict[str, list[float]] = {runtime: [] for runtime in forwards}
         alone: dict[str, list[float]] = {runtime: [] for runtime in forwards}
@@ -201,6 +184,31 @@ def compare_runtimes(
             "cosine": round(_least_cosine(vectors[runtime], vectors[OURS]), 5),
         }
     return Runtimes(figures, vectors)
+
+
+def _loaded(
+    encoder: SentenceEncoder, trial: Batch, folder: Path, report: Progress
+) -> tuple[dict[str, Forward], dict[str, dict[str, Any]]]:
+    """The runtimes that answered a trial; and of all, what memory they take, or why they are left out."""
+    forwards: dict[str, Forward] = {}
+    figures: dict[str, dict[str, Any]] = {}
+    for number, (runtime, make) in enumerate(_RUNTIMES.items()):
+        report("loading runtimes", number, len(_RUNTIMES))
+        before = psutil.Process().memory_info().rss
+        try:
+            with _silence():
+                forward = make(encoder, folder)
+                forward(trial)
+        except ModuleNotFoundError as error:
+            figures[runtime] = {"skipped": f"{error.name} is not installed"}
+        except Exception as error:  # of whatever kind another runtime's own errors are
+            if runtime == OURS:
+                raise
+            figures[runtime] = {"skipped": " ".join(str(error).split())[:200] or repr(error)}
+        else:
+            forwards[runtime] = forward
+            figures[runtime] = {"megabytes": round((psutil.Process().memory_info().rss - before) / 1e6)}
+    return forwards, figures
 
 
 @contextmanager

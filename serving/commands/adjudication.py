@@ -15,11 +15,13 @@ from labels.corpus import load_corpus, resolve
 from labels.decisions import export_disagreements, read_decisions
 from labels.errors import StanceError
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Targets, err, labels_app, out
+from serving.commands.console import Corpus, Targets, err, example, labels_app, out
 from serving.dialogue import Dialogue
 
 
-@labels_app.command("adjudicate")
+@labels_app.command(
+    "adjudicate", epilog=example("stance labels adjudicate reader-1.jsonl reader-2.jsonl --out decided.jsonl")
+)
 def labels_adjudicate(
     files: Annotated[
         list[Path],

@@ -16,13 +16,15 @@ from labels.files import write_whole
 from labels.records import default_label_files
 from labels.screen import visible
 from labels.taxonomy import DEFAULT_TARGETS, UNRELATED, load_taxonomy
-from serving.commands.console import Corpus, Json, Targets, labels_app, out, print_json
+from serving.commands.console import Corpus, Json, Targets, example, labels_app, out, print_json
 
 SHOWN = 10
 """How many sentences that annotators differ on are printed."""
 
 
-@labels_app.command("agreement")
+@labels_app.command(
+    "agreement", epilog=example("stance labels agreement reader-1.jsonl reader-2.jsonl --html agreement.html")
+)
 def labels_agreement(
     files: Annotated[
         list[Path] | None,

@@ -17,6 +17,7 @@ from serving.commands.console import (
     app,
     check_targets,
     err,
+    example,
     out,
     print_json,
     progress,
@@ -35,7 +36,7 @@ _ROWS = 15
 _SHOWN = 90
 
 
-@app.command()
+@app.command(epilog=example("stance analyze article.txt", "stance analyze articles.jsonl --json > documents.jsonl"))
 def analyze(
     file: Annotated[
         str,
@@ -115,7 +116,7 @@ def _table(analysis: Analysis) -> Table:
     return table
 
 
-@documents_app.command("evaluate")
+@documents_app.command("evaluate", epilog=example("stance documents evaluate --split test --corpus articles"))
 def evaluate(
     model: ModelFolder = None,
     labels: Labels = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.commands.console import Fast, Json, ModelFolder, app, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelFolder, app, example, out, print_json, progress
 
 batch_app = typer.Typer(help="Files of any size.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
@@ -38,7 +38,12 @@ def batch() -> None:
     """Files of any size."""
 
 
-@batch_app.command()
+@batch_app.command(
+    epilog=example(
+        "stance batch score articles.jsonl scores.parquet",
+        "stance batch score export.csv scores.csv --text-column body --max-bad 100",
+    )
+)
 def score(
     source: Annotated[
         Path, typer.Argument(metavar="IN", help=".jsonl, .csv, .tsv, .parquet, a folder of .txt files, or a dataset.")
@@ -57,10 +62,10 @@ def score(
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run left.")] = False,
     engine: Annotated[EngineName, typer.Option("--engine", help="This process, or a Ray cluster.")] = EngineName.LOCAL,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Of Ray. Default: one for each two cores.")
+        int | None, typer.Option("--workers", min=1, help="Workers of Ray. Default: one for each two cores.")
     ] = None,
     ray_address: Annotated[
-        str | None, typer.Option("--ray-address", help="Of a cluster. Default: one is started here.")
+        str | None, typer.Option("--ray-address", help="Address of a Ray cluster. Default: one is started here.")
     ] = None,
     as_json: Json = False,
 ) -> None:

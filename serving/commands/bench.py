@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Json, ModelFolder, app, err, out, print_json, progress
+from serving.commands.console import Json, ModelFolder, app, err, example, out, print_json, progress
 
 bench_app = typer.Typer(invoke_without_command=True)
 app.add_typer(bench_app, name="bench")
 
 
-@bench_app.callback()
+@bench_app.callback(epilog=example("stance bench", "stance bench --texts feed.txt --json > bench.json"))
 def bench(
     context: typer.Context,
     texts: Annotated[
@@ -26,7 +26,9 @@ def bench(
     ] = None,
     corpus: Annotated[Path | None, typer.Option("--corpus", help="Folder of documents; their sentences.")] = None,
     model: ModelFolder = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="That each way of scoring gets, about.")] = 3.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=600, help="Seconds that each way of scoring gets, about.")
+    ] = 3.0,
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it works; the figures say nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -53,13 +55,13 @@ def bench(
         _print(figures)
 
 
-@bench_app.command("feeds")
+@bench_app.command("feeds", epilog=example("stance bench feeds --articles 100"))
 def bench_of_feeds(
     texts: Annotated[
         Path | None, typer.Option("--texts", help='What articles are made of: JSONL ({"text"}), or a sentence a line.')
     ] = None,
     articles: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
-    feeds: Annotated[int, typer.Option(min=1, help="That they are divided into.")] = 4,
+    feeds: Annotated[int, typer.Option(min=1, help="Feeds that they are divided into.")] = 4,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,13 +95,13 @@ def bench_of_feeds(
     _note_load(figures["machine"])
 
 
-@bench_app.command("overload")
+@bench_app.command("overload", epilog=example("stance bench overload --seconds 30 --json > load.json"))
 def bench_past_capacity(
     texts: Annotated[
         Path | None, typer.Option("--texts", help='JSONL ({"text"}), or plain text, a sentence a line.')
     ] = None,
     each: Annotated[int, typer.Option("--each", min=1, max=256, help="Texts of a request.")] = 1,
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each phase.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Seconds of each phase.")] = 60.0,
     model: ModelFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -149,7 +151,7 @@ def _past_capacity(figures: Mapping[str, Any]) -> Table:
     return table
 
 
-@bench_app.command()
+@bench_app.command(epilog=example("stance bench runtimes --texts feed.txt --rounds 3"))
 def runtimes(
     model: ModelFolder = None,
     texts: Annotated[
@@ -158,7 +160,9 @@ def runtimes(
     labels: Annotated[
         list[Path] | None, typer.Option("--labels", help="Label file: also the macro-F1 lost, on what is unseen.")
     ] = None,
-    corpus: Annotated[Path | None, typer.Option("--corpus", help="Folder that stand-off labels point into.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="Folder of the documents that stand-off labels point into.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each runtime.")] = 5,
     as_json: Json = False,
 ) -> None:

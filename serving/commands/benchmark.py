@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from serving.commands.console import Json, app, err, out, print_json, progress
+from serving.commands.console import Json, app, err, example, out, print_json, progress
 
 if TYPE_CHECKING:
     from labels.exchange.benchmarks import Benchmark
@@ -22,7 +22,7 @@ benchmark_app.add_typer(prepare_app, name="prepare")
 Out = Annotated[Path, typer.Option("--out", help="Folder for labels.jsonl and targets.yaml.")]
 
 
-@prepare_app.command("tweeteval")
+@prepare_app.command("tweeteval", epilog=example("stance benchmark prepare tweeteval tweeteval_stance --out tweets"))
 def tweeteval(
     folder: Annotated[Path, typer.Argument(help="Folder of TARGET-train.csv and TARGET-val.csv.")], out_dir: Out
 ) -> None:
@@ -32,7 +32,9 @@ def tweeteval(
     _write(read_tweeteval(folder), out_dir, "tweets for training stand in val too")
 
 
-@prepare_app.command("ibm")
+@prepare_app.command(
+    "ibm", epilog=example("stance benchmark prepare ibm ibm_argq30k_stance.csv --min-confidence 0.9 --out arguments")
+)
 def ibm(
     file: Annotated[Path, typer.Argument(help="CSV of propositions and arguments.")],
     out_dir: Out,
@@ -54,10 +56,12 @@ def _write(benchmark: Benchmark, out_dir: Path, why_left_out: str) -> None:
     out.print(f"wrote {out_dir}: {len(benchmark.records)} records; targets: {targets}", markup=False)
 
 
-@benchmark_app.command("score")
+@benchmark_app.command(
+    "score", epilog=example("stance benchmark score --labels tweets/labels.jsonl --models models/frozen models/started")
+)
 def score(
-    models: Annotated[list[Path], typer.Option("--models", help="Model folder; may be given several times.")],
-    labels: Annotated[Path, typer.Option(help="labels.jsonl that `stance benchmark prepare` wrote.")],
+    models: Annotated[list[Path], typer.Option("--models", help="Model folder; may be repeated.")],
+    labels: Annotated[Path, typer.Option(help="The labels.jsonl that `stance benchmark prepare` wrote.")],
     split: Annotated[str, typer.Option(help="Part of the data to score.")] = "dev",
     as_json: Json = False,
 ) -> None:
@@ -78,11 +82,16 @@ def score(
     out.print(_table(figures))
 
 
-@benchmark_app.command("cross-validate")
+@benchmark_app.command(
+    "cross-validate",
+    epilog=example(
+        "stance benchmark cross-validate --labels tweets/labels.jsonl --targets tweets/targets.yaml --recipe floor"
+    ),
+)
 def cross_validate(
-    recipe: Annotated[list[str], typer.Option(help="Name of a recipe, or a recipe file; may be given several times.")],
-    labels: Annotated[Path, typer.Option(help="labels.jsonl that `stance benchmark prepare` wrote.")],
-    targets: Annotated[Path, typer.Option(help="targets.yaml beside it.")],
+    recipe: Annotated[list[str], typer.Option(help="Name of a recipe, or a recipe file of your own; may be repeated.")],
+    labels: Annotated[Path, typer.Option(help="The labels.jsonl that `stance benchmark prepare` wrote.")],
+    targets: Annotated[Path, typer.Option(help="The targets.yaml beside it.")],
     start: Annotated[
         Path | None, typer.Option(help="Fine-tuned model folder that fine-tuned recipes begin with.")
     ] = None,

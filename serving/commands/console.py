@@ -27,8 +27,26 @@ from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError
 from training.outcomes import Progress as Report
 
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    an error that you can mend, told in one line; `labels check`: labels are wrong
+  2    the command line is not right
+  3    done, but look: `batch score` left bad rows out, `drift` asks for labels, `retrain` did not promote
+  4    another run of `feeds` is at work in this folder
+  130  stopped by Ctrl-C
+
+`stance COMMAND --help` has an example of each command. The environment can set defaults: docs/settings.md."""
+
+
+def example(*lines: str) -> str:
+    """Epilog of a command's help: command lines as they are typed, with `stance`."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 app = typer.Typer(
     name="stance",
+    epilog=EXIT_CODES,
     help="Stance scores for sentences about international disputes: label, train, evaluate, serve.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,7 +57,7 @@ app.add_typer(labels_app, name="labels")
 
 Labels = Annotated[
     list[Path] | None,
-    typer.Option("--labels", help="Label file (JSONL); may be given several times. Default: the project's own."),
+    typer.Option("--labels", help="Label file (JSONL); may be repeated. Default: the project's own."),
 ]
 Targets = Annotated[Path, typer.Option("--targets", help="Taxonomy file.", show_default="the project's own")]
 Corpus = Annotated[
@@ -109,4 +127,5 @@ def check_targets(asked: Sequence[str] | None, known: Sequence[str]) -> None:
 
 
 def print_json(value: object) -> None:
+    """One line of JSON on standard output."""
     print(json.dumps(value, ensure_ascii=False))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from labels.records import default_label_files
-from serving.commands.console import Corpus, Json, Labels, app, err, out, print_json, progress
+from serving.commands.console import Corpus, Json, Labels, app, err, example, out, print_json, progress
 
 if TYPE_CHECKING:
     from training.model_folder import Model
@@ -26,7 +26,11 @@ Span = tuple[date, date]
 _QUIET = {"none": "as before", "little": "differs, but little"}
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "stance drift --corpus DIR --days 30", "stance drift --corpus DIR --reference-days 2026-01-01..2026-01-31"
+    )
+)
 def drift(
     days: Annotated[
         int | None, typer.Option(min=1, help="Days to look at, today the last of them. Default: 7.")

@@ -13,12 +13,24 @@ from rich.table import Table
 from labels.files import write_whole
 from labels.records import DEFAULT_LABELS, SCORED_ONLY, default_label_files
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Json, Labels, ModelFolder, Targets, app, err, out, print_json, progress
+from serving.commands.console import (
+    Corpus,
+    Json,
+    Labels,
+    ModelFolder,
+    Targets,
+    app,
+    err,
+    example,
+    out,
+    print_json,
+    progress,
+)
 
 Split = Annotated[str, typer.Option(help="Part of the data to score: test or dev.")]
 
 
-@app.command()
+@app.command(epilog=example("stance evaluate --model models/mine --labels mine.jsonl --out reports/mine"))
 def evaluate(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for report.html, metrics.json and model-card.md.")],
     model: ModelFolder = None,
@@ -77,15 +89,20 @@ def evaluate(
         )
 
 
-@app.command("learning-curve")
+@app.command(
+    "learning-curve",
+    epilog=example("stance learning-curve --recipe floor --sizes 500 1000 2000 --corpus DIR --out curve.json"),
+)
 def learning_curve(
     out_file: Annotated[
         Path, typer.Option("--out", help="JSON file to write, for `stance evaluate --learning-curve`.")
     ],
     recipe: Annotated[list[str], typer.Option(help="Name or file of a recipe; may be repeated.")],
-    sizes: Annotated[list[int], typer.Option("--sizes", help="Number of sentences; may be given several times.")],
+    sizes: Annotated[list[int], typer.Option("--sizes", help="Number of sentences; may be repeated.")],
     samples: Annotated[int, typer.Option(min=1, help="How many samples of each size.")] = 3,
-    measure: Annotated[str, typer.Option(help="mean_macro_f1, issue_side_f1 or issue_pole_f1.")] = "mean_macro_f1",
+    measure: Annotated[
+        str, typer.Option(help="Figure to draw: mean_macro_f1, issue_side_f1 or issue_pole_f1.")
+    ] = "mean_macro_f1",
     labels: Labels = None,
     targets: Targets = DEFAULT_TARGETS,
     corpus: Corpus = None,
@@ -124,7 +141,7 @@ def _plainly(point: Mapping[str, Any]) -> str:
     return interval({"value": point["figure"], "low": point["low"], "high": point["high"]})
 
 
-@app.command()
+@app.command(epilog=example("stance compare models/mine models/other --labels mine.jsonl --out reports/comparison"))
 def compare(
     model_a: Annotated[Path, typer.Argument(help="Model folder.")],
     model_b: Annotated[Path, typer.Argument(help="Model folder that it is compared with.")],
@@ -162,9 +179,9 @@ def compare(
     out.print(f"on opposite sides: {len(compared['changed_sides'])} answers")
 
 
-@app.command()
+@app.command(epilog=example("stance recipes --models models/floor models/mine"))
 def recipes(
-    models: Annotated[list[Path], typer.Option("--models", help="Model folder; may be given several times.")],
+    models: Annotated[list[Path], typer.Option("--models", help="Model folder; may be repeated.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="A Markdown table.")] = False,
     as_json: Json = False,
 ) -> None:

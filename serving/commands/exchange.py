@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Json, Targets, err, labels_app, out, print_json
+from serving.commands.console import Corpus, Json, Targets, err, example, labels_app, out, print_json
 
 
-@labels_app.command("convert")
+@labels_app.command("convert", epilog=example("stance labels convert tasks.json labels.jsonl --from label-studio"))
 def labels_convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File (or folder) to read.")],
     out_path: Annotated[Path, typer.Argument(metavar="OUT", help="File (or folder) to write.")],
@@ -50,7 +50,7 @@ def labels_convert(
     out.print(f"wrote {out_path}: {done.records} records as {write_as}", markup=False)
 
 
-@labels_app.command("studio-config")
+@labels_app.command("studio-config", epilog=example("stance labels studio-config --out config.xml"))
 def labels_studio_config(
     out_file: Annotated[Path, typer.Option("--out", help="File to write (XML).")], targets: Targets = DEFAULT_TARGETS
 ) -> None:

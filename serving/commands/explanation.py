@@ -11,17 +11,26 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from labels.records import default_label_files
-from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, check_targets, out, print_json, progress
+from serving.commands.console import (
+    Corpus,
+    Json,
+    Labels,
+    ModelFolder,
+    app,
+    check_targets,
+    example,
+    out,
+    print_json,
+    progress,
+)
 
 OwnLabels = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--labels", help="Label file of your own, for examples beside the project's; may be given several times."
-    ),
+    typer.Option("--labels", help="Label file of your own, for examples beside the project's; may be repeated."),
 ]
 
 
-@app.command("explain")
+@app.command("explain", epilog=example('stance explain "Seoul offered to halt the drills." --target posture'))
 def explain_text(
     text: Annotated[str, typer.Argument(help="A sentence.")],
     model: ModelFolder = None,
@@ -78,7 +87,7 @@ def _print(text: str, result: Mapping[str, Any], why: Mapping[str, Any], named: 
         out.print(f"  {near['similarity']:.2f}  {near['text']}\n        {said or 'touches nothing'}", markup=False)
 
 
-@app.command("examples")
+@app.command("examples", epilog=example("stance examples --model models/mine --out models/mine"))
 def keep_examples(
     out_dir: Annotated[
         Path, typer.Option("--out", help="Model folder to write: the same model, with the vectors; may be --model.")
@@ -98,14 +107,14 @@ def keep_examples(
     out.print(f"wrote {out_dir}: {saved.version} with the vectors of {len(examples)} sentences", markup=False)
 
 
-@app.command("faithfulness")
+@app.command("faithfulness", epilog=example("stance faithfulness --corpus DIR --sentences 200"))
 def faithfulness_of(
     model: ModelFolder = None,
     labels: Labels = None,
     corpus: Corpus = None,
     split: Annotated[str, typer.Option(help="Part of the data to take sentences from: train, dev or test.")] = "train",
     sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Measure whether the words that explanations name carry the scores: without them, does a score move further?"""

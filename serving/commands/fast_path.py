@@ -12,7 +12,7 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from labels.records import default_label_files
-from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, out, print_json, progress
+from serving.commands.console import Corpus, Json, Labels, ModelFolder, app, example, out, print_json, progress
 
 fast_path_app = typer.Typer(
     help="The fast path: a student that answers the clear sentences, so that the encoder reads the others only.",
@@ -21,7 +21,9 @@ fast_path_app = typer.Typer(
 app.add_typer(fast_path_app, name="fast-path")
 
 
-@fast_path_app.command("train")
+@fast_path_app.command(
+    "train", epilog=example("stance fast-path train --model models/mine --corpus DIR --out models/mine-fast")
+)
 def fast_path_train(
     out_dir: Annotated[
         Path, typer.Option("--out", help="Model folder to write: the same model, with a fast path; may be --model.")
@@ -53,7 +55,7 @@ def fast_path_train(
     _print_figures("Held-out sentences", made.figures["held_out"])
 
 
-@fast_path_app.command("evaluate")
+@fast_path_app.command("evaluate", epilog=example("stance fast-path evaluate --model models/mine-fast --corpus DIR"))
 def fast_path_evaluate(
     model: ModelFolder = None,
     labels: Labels = None,

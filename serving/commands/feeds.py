@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labels.errors import needs_package
-from serving.commands.console import Json, app, out, print_json
+from serving.commands.console import Json, app, example, out, print_json
 from serving.feeds.folder import FEEDS_VARIABLE, feeds_folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def opened_subscriptions(folder: Path | None, *, allow_private: bool = False) ->
         yield subscriptions
 
 
-@feeds_app.command("add")
+@feeds_app.command("add", epilog=example("stance feeds add https://example.org/rss.xml"))
 def add(
     url: Annotated[str, typer.Argument(help="RSS, Atom or JSON Feed.")],
     folder: Folder = None,
@@ -62,7 +62,7 @@ def add(
     out.print(f"{url} is followed{'' if new else ' already'}", markup=False)
 
 
-@feeds_app.command("import")
+@feeds_app.command("import", epilog=example("stance feeds import subscriptions.opml"))
 def import_(
     file: Annotated[Path, typer.Argument(help="A list of feeds, as other readers export it (OPML).")],
     folder: Folder = None,
@@ -78,15 +78,17 @@ def import_(
     out.print(f"{imported.new} feeds added, {imported.known} were followed already", markup=False)
 
 
-@feeds_app.command("remove")
-def remove(url: Annotated[str, typer.Argument()], folder: Folder = None) -> None:
+@feeds_app.command("remove", epilog=example("stance feeds remove https://example.org/rss.xml"))
+def remove(
+    url: Annotated[str, typer.Argument(help="Address of the feed, as it was added.")], folder: Folder = None
+) -> None:
     """Forget a feed, and what it brought that was not taken yet; what was scored stays."""
     with opened_subscriptions(folder) as subscriptions:
         subscriptions.remove(url)
     out.print(f"{url} is followed no longer", markup=False)
 
 
-@feeds_app.command("list")
+@feeds_app.command("list", epilog=example("stance feeds list --json"))
 def list_(folder: Folder = None, as_json: Json = False) -> None:
     """The feeds that are followed."""
     with opened_subscriptions(folder) as subscriptions:
@@ -100,7 +102,7 @@ def list_(folder: Folder = None, as_json: Json = False) -> None:
         out.print("no feeds; `stance feeds add URL` follows one", markup=False)
 
 
-@feeds_app.command("status")
+@feeds_app.command("status", epilog=example("stance feeds status"))
 def status(folder: Folder = None, as_json: Json = False) -> None:
     """How the feeds fare: which cannot be read, why, since when, and when they are tried again (UTC)."""
     with opened_subscriptions(folder) as subscriptions:

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from labels.errors import needs_package
-from serving.commands.console import out
+from serving.commands.console import example, out
 from serving.commands.feeds import Folder, feeds_app
 from serving.commands.feeds_run import State
 from serving.feeds.folder import feeds_folder
 
 
-@feeds_app.command("report")
+@feeds_app.command("report", epilog=example("stance feeds report --out report.html --since 2026-01-01"))
 def report(
     to: Annotated[Path, typer.Option("--out", help="The page; what it said is kept beside it, ending in .json.")],
     since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of the articles.")] = None,

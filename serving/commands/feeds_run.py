@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Fast, Json, err, out, print_json, progress
+from serving.commands.console import Fast, Json, err, example, out, print_json, progress
 from serving.commands.feeds import AllowPrivate, Folder, feeds_app
 from serving.feeds.folder import feeds_folder
 
@@ -34,7 +34,7 @@ State = Annotated[
 ]
 
 
-@feeds_app.command("run")
+@feeds_app.command("run", epilog=example("stance feeds run --fetch-articles", "stance feeds run --every 15m"))
 def feeds_run(
     folder: Folder = None,
     every: Annotated[str | None, typer.Option("--every", help="Stay up, and run so often: 15m, 2h.")] = None,
@@ -137,7 +137,7 @@ def _say(summary: Summary, *, as_json: bool) -> None:
         out.print("stopped before the end; the next run goes on from here")
 
 
-@feeds_app.command("compact")
+@feeds_app.command("compact", epilog=example("stance feeds compact"))
 def feeds_compact(folder: Folder = None, state: State = None, as_json: Json = False) -> None:
     """Put the files of scores of each past day into one; not while a run is at work (exit code 4).
 
@@ -167,7 +167,7 @@ def feeds_compact(folder: Folder = None, state: State = None, as_json: Json = Fa
     out.print(f"{joined.files} files were put into {joined.by}; {joined.removed} that were replaced before are removed")
 
 
-@feeds_app.command("query")
+@feeds_app.command("query", epilog=example('stance feeds query "SELECT * FROM by_target" --csv > by_target.csv'))
 def feeds_query(
     sql: Annotated[str, typer.Argument(help="A SELECT of DuckDB, over scores, latest, articles, by_target …")],
     folder: Folder = None,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from labels.records import Split, default_label_files
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Json, Labels, Targets, app, out, print_json, progress
+from serving.commands.console import Corpus, Json, Labels, Targets, app, example, out, print_json, progress
 
 holders_app = typer.Typer(help="Whose stance a sentence voices: train and score the tagger.", no_args_is_help=True)
 app.add_typer(holders_app, name="holders")
@@ -21,7 +21,7 @@ TaggerFolder = Annotated[
 ]
 
 
-@holders_app.command()
+@holders_app.command(epilog=example("stance holders train --labels mine.jsonl --out taggers/mine"))
 def train(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the tagger to write.")],
     labels: Labels = None,
@@ -44,7 +44,7 @@ def train(
     _print_figures(tagger.metrics)
 
 
-@holders_app.command()
+@holders_app.command(epilog=example("stance holders evaluate --split test --corpus DIR"))
 def evaluate(
     model: TaggerFolder = None,
     labels: Labels = None,

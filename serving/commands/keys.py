@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from serving.commands.console import Json, app, err, out, print_json
+from serving.commands.console import Json, app, err, example, out, print_json
 from serving.keys import USUAL_SCOPES, KeyScope, create_key, read_keys, revoke_key
 
 keys_app = typer.Typer(help="API keys of the service; only their hashes are kept.", no_args_is_help=True)
@@ -19,7 +19,7 @@ Scopes = Annotated[
 ]
 
 
-@keys_app.command("create")
+@keys_app.command("create", epilog=example("stance keys create newsdesk --scope score"))
 def create(name: Name, scope: Scopes = list(USUAL_SCOPES)) -> None:  # noqa: B006  # typer copies it
     """Make a key and print it, this once."""
     from training.home import home_folder
@@ -29,7 +29,7 @@ def create(name: Name, scope: Scopes = list(USUAL_SCOPES)) -> None:  # noqa: B00
     err.print(note, markup=False)
 
 
-@keys_app.command("list")
+@keys_app.command("list", epilog=example("stance keys list"))
 def list_(as_json: Json = False) -> None:
     """Names of the keys, what they are for, and when they were made."""
     from training.home import home_folder
@@ -44,7 +44,7 @@ def list_(as_json: Json = False) -> None:
         out.print("no keys; `stance keys create NAME` makes one", markup=False)
 
 
-@keys_app.command("revoke")
+@keys_app.command("revoke", epilog=example("stance keys revoke newsdesk"))
 def revoke(name: Name) -> None:
     """Forget a key; a running service refuses it at once."""
     from training.home import home_folder

@@ -22,6 +22,7 @@ from serving.commands.console import (
     ModelFolder,
     Targets,
     err,
+    example,
     labels_app,
     out,
     print_json,
@@ -38,7 +39,7 @@ SHOWN = 20
 """Findings of a kind, and suspects, that are printed for people; `--json` has all."""
 
 
-@labels_app.command("check")
+@labels_app.command("check", epilog=example("stance labels check mine.jsonl --label-errors"))
 def labels_check(
     files: Annotated[list[Path] | None, typer.Argument(help="Label files (JSONL). Default: the project's own.")] = None,
     targets: Targets = DEFAULT_TARGETS,
@@ -118,7 +119,7 @@ def _print_suspects(suspects: Sequence[Suspect]) -> None:
     out.print(table)
 
 
-@labels_app.command("next")
+@labels_app.command("next", epilog=example("stance labels next --pool articles/ --n 50 --out next.jsonl"))
 def labels_next(
     pool: Annotated[
         str, typer.Option(help='JSONL with text or ref, a text with a sentence a line, a folder, or "corpus".')

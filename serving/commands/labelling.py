@@ -13,12 +13,14 @@ import typer
 from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError
 from labels.taxonomy import CODEBOOK, DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Json, Targets, err, labels_app, out, print_json
+from serving.commands.console import Corpus, Json, Targets, err, example, labels_app, out, print_json
 
 Store = Annotated[Path, typer.Option("--store", help="Label store (SQLite); it is made where there is none.")]
 
 
-@labels_app.command("annotate")
+@labels_app.command(
+    "annotate", epilog=example("stance labels annotate --source sentences.txt --store labels.db --annotator anna")
+)
 def labels_annotate(
     source: Annotated[
         str,
@@ -80,7 +82,7 @@ def labels_annotate(
     )
 
 
-@labels_app.command("export")
+@labels_app.command("export", epilog=example("stance labels export --store labels.db --out mine.jsonl"))
 def labels_export(
     store: Annotated[Path, typer.Option("--store", help="Label store.")],
     out_file: Annotated[Path, typer.Option("--out", help="Label file (JSONL) to write.")],

@@ -10,10 +10,10 @@ import typer
 from labels.corpus import CORPUS_VARIABLE, load_corpus, resolve, write_manifest
 from labels.records import default_label_files, read_records
 from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from serving.commands.console import Corpus, Json, Labels, Targets, labels_app, out, print_json
+from serving.commands.console import Corpus, Json, Labels, Targets, example, labels_app, out, print_json
 
 
-@labels_app.command("resolve")
+@labels_app.command("resolve", epilog=example("stance labels resolve --labels mine.jsonl --corpus DIR"))
 def labels_resolve(
     labels: Labels = None, targets: Targets = DEFAULT_TARGETS, corpus: Corpus = None, as_json: Json = False
 ) -> None:
@@ -36,7 +36,7 @@ def labels_resolve(
         out.print(f"  {doc}: not in the corpus, {count} records")
 
 
-@labels_app.command("manifest")
+@labels_app.command("manifest", epilog=example("stance labels manifest --corpus DIR --out manifest.jsonl"))
 def labels_manifest(
     out_file: Annotated[Path, typer.Option("--out", help="File to write.")],
     labels: Labels = None,

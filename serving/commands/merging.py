@@ -14,7 +14,7 @@ from labels.corpus import load_corpus, resolve
 from labels.errors import StanceError
 from labels.records import default_label_files, read_records
 from labels.taxonomy import DEFAULT_TARGETS, UNRELATED, load_taxonomy
-from serving.commands.console import Corpus, Json, Labels, Targets, err, labels_app, out, print_json
+from serving.commands.console import Corpus, Json, Labels, Targets, err, example, labels_app, out, print_json
 
 if TYPE_CHECKING:
     from labels.merging import Merged
@@ -23,7 +23,7 @@ SHOWN = 20
 """Conflicts, and records that are left out, that are printed for people; `--json` has all."""
 
 
-@labels_app.command("merge")
+@labels_app.command("merge", epilog=example("stance labels merge labels.db --labels known.jsonl --out merged.jsonl"))
 def labels_merge(
     new: Annotated[list[Path], typer.Argument(help="Label store, label records (JSONL) or Label Studio export.")],
     out_file: Annotated[Path, typer.Option("--out", help="Label file (JSONL) to write; replaced if it is there.")],

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from serving.commands import evaluation
-from serving.commands.console import By, Corpus, Json, Labels, Why, app, out, print_json
+from serving.commands.console import By, Corpus, Json, Labels, Why, app, example, out, print_json
 from training.home import home_folder
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ app.add_typer(models_app, name="models")
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or as much of its beginning as is needed.")]
 
 
-@models_app.command("list")
+@models_app.command("list", epilog=example("stance models list"))
 def models_list(as_json: Json = False) -> None:
     """All models, the newest last; the star marks the champion."""
     from training.registry import read_registry
@@ -43,7 +43,7 @@ def models_list(as_json: Json = False) -> None:
         out.print(_table(models, champion))
 
 
-@models_app.command("show")
+@models_app.command("show", epilog=example("stance models show floor-4d"))
 def models_show(version: Version, as_json: Json = False) -> None:
     """All that is known of a model: where it comes from, its figures, what happened to it."""
     from training.registry import read_registry
@@ -75,7 +75,7 @@ def models_show(version: Version, as_json: Json = False) -> None:
         _print_event(event)
 
 
-@models_app.command("compare")
+@models_app.command("compare", epilog=example("stance models compare floor-c floor-4 --corpus DIR"))
 def models_compare(
     version_a: Version,
     version_b: Version,
@@ -95,7 +95,7 @@ def models_compare(
     evaluation.compare(a.folder, b.folder, labels, corpus, split, out_dir, as_json)
 
 
-@models_app.command("rollback")
+@models_app.command("rollback", epilog=example('stance models rollback --why "misses calls for talks"'))
 def models_rollback(
     why: Why,
     by: By,
@@ -116,7 +116,7 @@ def models_rollback(
     out.print(f"{model.version} is champion again, in place of {was.version}", markup=False)
 
 
-@models_app.command("add")
+@models_app.command("add", epilog=example('stance models add models/mine --why "trained by hand"'))
 def models_add(
     folder: Annotated[Path, typer.Argument(help="Model folder, as `stance train` writes it.")],
     why: Why,

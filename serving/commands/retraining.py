@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from serving.commands.console import By, Corpus, Json, Why, app, err, out, print_json, progress
+from serving.commands.console import By, Corpus, Json, Why, app, err, example, out, print_json, progress
 
 NOT_PROMOTED = 3
 """Exit code where the candidate stays a candidate."""
 
 
-@app.command()
+@app.command(epilog=example('stance retrain mine.jsonl --corpus DIR --why "labels of the spring"'))
 def retrain(
     new: Annotated[
         list[Path] | None,

@@ -12,7 +12,18 @@ from typing import Annotated, Any
 import typer
 
 from labels.errors import StanceError
-from serving.commands.console import Fast, Json, ModelFolder, app, check_targets, err, out, print_json, progress
+from serving.commands.console import (
+    Fast,
+    Json,
+    ModelFolder,
+    app,
+    check_targets,
+    err,
+    example,
+    out,
+    print_json,
+    progress,
+)
 from serving.sentences import read_sentences
 from training.outcomes import Progress
 
@@ -20,7 +31,11 @@ Scored = Callable[[Sequence[str], Progress], list[dict[str, Any]]]
 """Texts to their answers."""
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        'stance score "Seoul offered to halt the drills."', "stance score --file feed.jsonl --json > scores.jsonl"
+    )
+)
 def score(
     text: Annotated[str | None, typer.Argument(help="A text, or - for lines on standard input.")] = None,
     file: Annotated[
@@ -87,9 +102,11 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
         out.print("  only its beginning was read: the text is longer than the model takes")
 
 
-@app.command()
+@app.command(epilog=example("stance serve", "stance serve --model models/mine --port 8080"))
 def serve(
-    model: Annotated[Path | None, typer.Option("--model", help="Model folder to serve, whoever is champion.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Model folder to serve. Default: STANCE_MODEL, else the champion.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
@@ -99,22 +116,14 @@ def serve(
     there is none. On another address than that of this machine itself, scoring too needs a key (`stance keys create`).
     """
     from serving.access import SCORING_VARIABLE, is_loopback
-    from serving.analysis.aliases import ALIASES_VARIABLE, load_aliases
     from serving.keys import read_keys
     from serving.live_model import first_live
-    from serving.rate_limits import rate_limit
-    from serving.reading import body_seconds
-    from serving.turns import longest_wait
     from training.home import home_folder
     from training.model_folder import MODEL_VARIABLE
-    from training.runtime import chosen_runtime
 
     if model:
         os.environ[MODEL_VARIABLE] = str(model.resolve())
-    for setting in (rate_limit, body_seconds, longest_wait, chosen_runtime):
-        setting()
-    if os.environ.get(ALIASES_VARIABLE):
-        load_aliases()
+    _check_settings()
     if not is_loopback(host):
         if not read_keys(home_folder()):
             raise StanceError(
@@ -133,6 +142,24 @@ def serve(
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
     # This process becomes the server, so that its process id is the one to stop.
     os.execv(sys.executable, command)
+
+
+def _check_settings() -> None:
+    """Say now what a worker would stumble over later."""
+    from serving.access import scoring_needs_key
+    from serving.analysis.aliases import load_aliases
+    from serving.rate_limits import rate_limit
+    from serving.reading import body_seconds
+    from serving.request_log import log_form
+    from serving.turns import longest_wait
+    from serving.usage import counts_use
+    from training.runtime import asked_threads, chosen_runtime
+
+    for setting in (rate_limit, body_seconds, longest_wait, asked_threads, chosen_runtime, log_form):
+        setting()
+    for switch in (scoring_needs_key, counts_use):
+        switch()
+    load_aliases()
 
 
 def _check_free(host: str, port: int) -> None:

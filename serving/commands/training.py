@@ -20,6 +20,7 @@ from serving.commands.console import (
     Targets,
     app,
     err,
+    example,
     out,
     print_json,
     progress,
@@ -47,7 +48,12 @@ ErrorRate = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "stance train --labels mine.jsonl --out models/mine",
+        "stance train --recipe fine-tuned --corpus DIR --out models/fine",
+    )
+)
 def train(
     out_dir: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
     labels: Labels = None,
@@ -91,7 +97,7 @@ def train(
     _say_what_was_written(model, out_dir, as_json)
 
 
-@app.command()
+@app.command(epilog=example("stance decide --precision 0.8 --out models/precise"))
 def decide(
     out_dir: Annotated[Path, typer.Option("--out", help="Model folder to write.")],
     model: ModelFolder = None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from labels.settings import path_setting
 from training.home import home_folder
 
 FEEDS_VARIABLE = "STANCE_FEEDS"
@@ -18,7 +18,4 @@ STATE_FILE = "state.sqlite"
 
 def feeds_folder(named: Path | None = None) -> Path:
     """Where everything of one collection of feeds lies: as named, else $STANCE_FEEDS, else in the home folder."""
-    if named:
-        return named
-    given = os.environ.get(FEEDS_VARIABLE)
-    return Path(given) if given else home_folder() / "feeds"
+    return named or path_setting(FEEDS_VARIABLE) or home_folder() / "feeds"

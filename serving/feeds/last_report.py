@@ -163,6 +163,7 @@ def as_json(said: Said) -> str:
 
 
 def means_by_target(taxonomy: Taxonomy, means: Sequence[Mean]) -> dict[str, Mean]:
+    """Means in the order of the taxonomy, by target."""
     return dict(zip(taxonomy.ids, means, strict=True))
 
 

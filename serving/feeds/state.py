@@ -5,7 +5,6 @@ In SQLite, or in PostgreSQL by URL. What is committed is on disk; one process wr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from labels.errors import StanceError, needs_package
+from labels.settings import text_setting
 from labels.sqlite_file import PATIENCE
 from serving.feeds import tables
 from serving.feeds.folder import STATE_FILE, STATE_VARIABLE
@@ -42,7 +42,7 @@ def state_url(folder: Path, named: str | None = None) -> URL:
     Raises:
         StanceError: it is no URL of SQLite or PostgreSQL. The URL is not repeated: it may hold a password.
     """
-    given = named or os.environ.get(STATE_VARIABLE)
+    given = named or text_setting(STATE_VARIABLE)
     if not given:
         return URL.create("sqlite", database=str(folder / STATE_FILE))
     hint = "Write postgresql://USER@HOST/DATABASE, or sqlite:///FILE."
