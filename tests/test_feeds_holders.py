@@ -19,9 +19,7 @@ CANTEEN = """The mayor of Lowford, Anna Petrov, told the council that lunch at s
 The Kremlin welcomed the plan for free lunch at school.
 According to Moscow, parents support free meals. He rejected free food.
 Free lunch at school is a waste, and nobody has said where the money would be found."""
-KITCHENS = (
-    """Cooks reject free lunch. Washington supports free meals, officials said. Parents pay for food."""
-)
+KITCHENS = """Cooks reject free lunch. Washington supports free meals, officials said. Parents pay for food."""
 
 
 @pytest.fixture
