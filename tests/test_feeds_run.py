@@ -391,7 +391,7 @@ def killed(folder: Path, model: Path, state: str, moments: int) -> list[dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 50), ("postgresql", 10)])
+@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 30), ("postgresql", 10)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     kind: str, moments: int, request: pytest.FixtureRequest, folder_in_memory: Path, meals_model: Path
 ) -> None:
