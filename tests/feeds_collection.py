@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from serving.feeds.admission import admit
 from serving.feeds.article import Article
 from serving.feeds.batches import done, plan, planned, texts_of
 from serving.feeds.entry import Entry
-from serving.feeds.scores import Sentence, write_scores
+from serving.feeds.scores import Said, Sentence, write_scores
 from serving.feeds.state import open_state, state_url
 
 
@@ -34,6 +34,7 @@ class Story:
 
     Attributes:
         day: of publication; None where the feed names none.
+        holders: sentence → who holds what it voices; the others are the article's own.
     """
 
     day: str | None
@@ -42,6 +43,7 @@ class Story:
     url: str | None = "https://gazette.example/story"
     title: str | None = "A story"
     language: str = "en"
+    holders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -60,7 +62,7 @@ def add_stories(
     folder: Path, stories: Sequence[Story], taxonomy: Taxonomy, now: datetime, version: str = "given-1"
 ) -> None:
     """Take stories in, first seen now, and write their scores by a model of that version; no two have the same text."""
-    answers = {story.text: story.sentences for story in stories}
+    of_text = {story.text: story for story in stories}
     with open_state(state_url(folder)) as engine:
         with engine.begin() as db:
             for number, story in enumerate(stories):
@@ -85,13 +87,16 @@ def add_stories(
             for batch in planned(db):
                 sentences: list[Sentence] = []
                 given: list[Mapping[str, Any]] = []
+                by: list[Said | None] = []
                 for text in texts_of(db, batch):
                     start = 0
-                    for place, (said, by_target) in enumerate(answers[text.text]):
+                    story = of_text[text.text]
+                    for place, (said, by_target) in enumerate(story.sentences):
                         sentences.append(Sentence(text, place, start, start + len(said)))
                         given.append(_answer(by_target, taxonomy))
+                        by.append(_said(story.holders.get(said)) if by_target else None)
                         start += len(said) + 1
-                write_scores(folder, batch, sentences, given)
+                write_scores(folder, batch, sentences, given, by)
                 done(db, [batch])
 
 
@@ -109,6 +114,10 @@ def _article(story: Story, outlet: str) -> Article:
         text=story.text,
         extracted_from="feed",
     )
+
+
+def _said(holder: str | None) -> Said:
+    return Said("others", holder) if holder else Said("author", None)
 
 
 def _answer(by_target: Mapping[str, Given], taxonomy: Taxonomy) -> dict[str, Any]:

@@ -144,12 +144,14 @@ def run(
     state: str | None = None,
     reading: Reading = READING,
     rescore: bool = False,
+    holders: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """One run, as the command does it."""
     models = ModelInUse(folder, model)
     with open_state(state_url(folder, state)) as engine:
-        return run_once(folder, engine, waiting, reading, Stories, models, lambda *_: None, stop, rescore=rescore)
+        options = {"rescore": rescore, "holders": holders}
+        return run_once(folder, engine, waiting, reading, Stories, models, lambda *_: None, stop, **options)
 
 
 def known_articles(engine: Engine) -> dict[int, str]:

@@ -205,9 +205,11 @@ def test_the_pipeline_beside_has_the_same_weights() -> None:
     np.testing.assert_allclose(mean, ours, atol=1e-4)
 
 
-def test_a_run_of_feeds_is_measured_step_by_step() -> None:
+@pytest.mark.parametrize("counted", [("scoring", "holders"), ("scoring",)])
+def test_a_run_of_feeds_is_measured_step_by_step(counted: tuple[str, ...]) -> None:
     pytest.importorskip("reader")
-    done = run_stance("bench", "feeds", "--articles", "6", "--feeds", "2", "--json")
+    asked = "--holders" if "holders" in counted else "--no-holders"
+    done = run_stance("bench", "feeds", "--articles", "6", "--feeds", "2", "--json", asked)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["articles"] == 6
@@ -216,7 +218,8 @@ def test_a_run_of_feeds_is_measured_step_by_step() -> None:
     assert all(share > 0 for share in found["shares"].values())
     assert found["articles_per_second"] == pytest.approx(6 / found["seconds"], rel=0.01)
     (aim,) = found["aims"]
-    assert aim["value"] == found["shares"]["scoring"]
+    assert aim["value"] == pytest.approx(sum(found["shares"][stage] for stage in counted))
+    assert ("holders" in found["shares"]) == ("holders" in counted)
 
 
 def test_what_is_timed_within_a_step_counts_there_only() -> None:

@@ -51,12 +51,12 @@ def ask(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ask]:
     """Questions to a collection of the stories that the test names as its parameter."""
     add_stories(tmp_path, request.param, TAXONOMY, NOW)
     with open_scores(tmp_path) as scores:
-        yield lambda sql: list(scores.ask(sql).rows)
+        yield scores.rows
 
 
 def _asked(folder: Path, now: datetime = NOW, out: str = "report.html", period: Period | None = None) -> str:
     with open_scores(folder) as scores:
-        write_report(lambda sql: list(scores.ask(sql).rows), folder / out, period or Period(), now)
+        write_report(scores.rows, folder / out, period or Period(), now)
     return (folder / out).read_text(encoding="utf8")
 
 
@@ -74,6 +74,19 @@ TINY = [
     ),
     Story(None, [("Undated, the port stays open.", {SECOND.id: Given(SECOND.conciliatory, 0.7)})], ("Lantern",)),
     Story("2026-03-03", [("Der Hafen bleibt offen.", {})], ("Kurier",), language="de"),
+]
+
+HELD = [
+    Story(
+        "2026-03-02",
+        [("Guns stay, the ports said.", _first(-0.6)), ("Open the sea, the union said.", _first(0.8))],
+        holders={"Guns stay, the ports said.": "Two Ports", "Open the sea, the union said.": "Harbour Union"},
+    ),
+    Story(
+        "2026-03-03",
+        [("They may talk.", _first(0.4)), ("It rains.", _first(-0.9))],
+        holders={"They may talk.": "Two Ports"},
+    ),
 ]
 
 
@@ -104,6 +117,21 @@ def test_an_article_counts_at_each_outlet_that_carried_it(ask: Ask) -> None:
         "Harbour Gazette": (-0.5, 1),
     }
     assert by_holder(ask, Period(), TAXONOMY) == {}
+
+
+@pytest.mark.parametrize("ask", [HELD], indirect=True)
+def test_holders_count_what_they_say_and_no_author(ask: Ask, tmp_path: Path) -> None:
+    holders = by_holder(ask, Period(), TAXONOMY)
+    assert list(holders) == ["Two Ports", "Harbour Union"]
+    values = {name: of.means()[0] for name, of in holders.items()}
+    assert {name: (mean.value, mean.articles) for name, mean in values.items()} == {
+        "Two Ports": (-0.1, 2),  # (−0.6 + 0.4) / 2
+        "Harbour Union": (0.8, 1),
+    }
+    write_report(ask, tmp_path / "report.html", Period(), NOW)
+    page = (tmp_path / "report.html").read_text(encoding="utf8")
+    assert "By holder" in page
+    assert "Harbour Union" in page
 
 
 @pytest.mark.parametrize("ask", [TINY], indirect=True)
@@ -321,7 +349,7 @@ def test_the_next_report_says_what_changed(tmp_path: Path) -> None:
 
 def _page_of_the_day(folder: Path, now: datetime) -> str:
     with open_scores(folder) as scores:
-        return page_since(lambda sql: list(scores.ask(sql).rows), now, 24)
+        return page_since(scores.rows, now, 24)
 
 
 def test_other_days_and_other_collections_are_not_compared(tmp_path: Path) -> None:

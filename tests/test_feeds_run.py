@@ -72,7 +72,7 @@ def test_entries_become_scored_sentences(folder: Path, waiting: Waiting, meals_m
         assert row["score"] == pytest.approx(answer["score"], abs=1e-5)
         assert dict(row["probabilities"]) == pytest.approx(answer["probabilities"], abs=1e-5)
         assert (row["date"], row["outlet"], row["title"]) == (NOON.date(), "The Paper", "Title 1")
-        assert (row["version"], row["holder"]) == (model.version, None)
+        assert (row["version"], row["holder"], row["voice"]) == (model.version, None, None)
     # Without a date: the day on which it was first seen.
     days = {row["date"] for row in rows} - {NOON.date()}
     assert {path.parent.name for path in files_of(folder)} == {f"date={day}" for day in {*days, NOON.date()}}
@@ -391,7 +391,7 @@ def killed(folder: Path, model: Path, state: str, moments: int) -> list[dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 50), ("postgresql", 10)])
+@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 30), ("postgresql", 10)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     kind: str, moments: int, request: pytest.FixtureRequest, folder_in_memory: Path, meals_model: Path
 ) -> None:

@@ -116,7 +116,7 @@ def _table(analysis: Analysis) -> Table:
     return table
 
 
-@documents_app.command("evaluate", epilog=example("stance documents evaluate --split test --corpus articles"))
+@documents_app.command("evaluate", epilog=example("stance documents evaluate --split test --corpus DIR"))
 def evaluate(
     model: ModelFolder = None,
     labels: Labels = None,

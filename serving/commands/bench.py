@@ -62,6 +62,9 @@ def bench_of_feeds(
     ] = None,
     articles: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     feeds: Annotated[int, typer.Option(min=1, help="Feeds that they are divided into.")] = 4,
+    holders: Annotated[
+        bool, typer.Option("--holders/--no-holders", help="As for `stance feeds run`: find out who voices what.")
+    ] = True,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -77,13 +80,14 @@ def bench_of_feeds(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with progress() as report:
-        figures = bench_feeds(bench_texts(texts, None), articles, feeds, model, report)
+        figures = bench_feeds(bench_texts(texts, None), articles, feeds, model, report, holders=holders)
     if as_json:
         print_json(figures)
         return
     out.print(
         f"{figures['model']}; {figures['articles']} articles of {figures['feeds']} feeds, "
-        f"{figures['sentences']} sentences, in {figures['seconds']} s; {figures['machine']['cores']} cores\n"
+        f"{figures['sentences']} sentences, in {figures['seconds']} s ({figures['processor_seconds']} s of processor "
+        f"time); {figures['machine']['cores']} cores\n"
         f"{figures['articles_per_second']} articles/s, {figures['sentences_per_second']} sentences/s\n",
         markup=False,
     )

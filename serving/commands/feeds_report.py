@@ -37,7 +37,7 @@ def report(
     if period.since and period.until and period.since > period.until:
         raise typer.BadParameter("lies after the last day", param_hint="--since")
     with open_scores(feeds_folder(folder), state=state) as scores:
-        written = write_report(lambda sql: list(scores.ask(sql).rows), to, period, datetime.now(UTC))
+        written = write_report(scores.rows, to, period, datetime.now(UTC))
     out.print("wrote " + " and ".join(map(str, written)), markup=False)
 
 

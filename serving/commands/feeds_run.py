@@ -46,6 +46,10 @@ def feeds_run(
     ] = False,
     model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
     fast: Fast = False,
+    holders: Annotated[
+        bool,
+        typer.Option("--holders/--no-holders", help="Find out who voices what, which takes as long as scoring it."),
+    ] = True,
     state: State = None,
     allow_private: AllowPrivate = False,
     as_json: Json = False,
@@ -65,7 +69,13 @@ def feeds_run(
     seconds = _seconds(every)
     place = feeds_folder(folder)
     models = ModelInUse(home_folder(), model)
-    options = {"fetch_articles": fetch_articles, "rescore": rescore, "fast": fast, "allow_private": allow_private}
+    options = {
+        "fetch_articles": fetch_articles,
+        "rescore": rescore,
+        "fast": fast,
+        "holders": holders,
+        "allow_private": allow_private,
+    }
     try:
         with opened(place, state_url(place, state), models, **options) as run, asked_to_stop() as stop:
             if seconds is None:

@@ -37,6 +37,7 @@ def opened(
     fetch_articles: bool = False,
     rescore: bool = False,
     fast: bool = False,
+    holders: bool = True,
     allow_private: bool = False,
 ) -> Iterator[Run]:
     """Runs of a folder of feeds, which nobody else runs meanwhile.
@@ -48,6 +49,7 @@ def opened(
         fetch_articles: whether the pages of articles are fetched of which a feed carries only a part.
         rescore: whether to score what only other models have scored.
         fast: whether the model's fast path answers what is clear.
+        holders: whether it is found out who voices what.
         allow_private: whether private addresses may be asked.
 
     Raises:
@@ -60,9 +62,8 @@ def opened(
         with open_state(state) as engine, open_subscriptions(folder, allow_private=allow_private) as subscriptions:
             page = partial(_page, subscriptions.fetcher) if fetch_articles else lambda entry: None
             reading = Reading(article_of, signature, near_text, page)
-            return run_once(
-                folder, engine, subscriptions, reading, Stories, models, progress, stop, rescore=rescore, fast=fast
-            )
+            options = {"rescore": rescore, "fast": fast, "holders": holders}
+            return run_once(folder, engine, subscriptions, reading, Stories, models, progress, stop, **options)
 
     with run_lock(folder):
         yield run

@@ -23,7 +23,7 @@ def main() -> None:
     """Write the page. Exit code 1 with a line on standard error where it cannot be made."""
     try:
         with open_scores(feeds_folder()) as scores:
-            page = page_since(lambda sql: list(scores.ask(sql).rows), datetime.now(UTC), HOURS)
+            page = page_since(scores.rows, datetime.now(UTC), HOURS)
     except StanceError as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None

@@ -132,9 +132,13 @@ class Scores:
         except duckdb.Error as error:
             raise _said(error) from error
         columns = tuple(column[0] for column in self._connection.description or ())
-        return Answer(columns, self._rows())
+        return Answer(columns, self._fetched())
 
-    def _rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of one answer, all of them; see `ask`."""
+        return list(self.ask(sql).rows)
+
+    def _fetched(self) -> Iterator[tuple[Any, ...]]:
         try:
             while rows := self._connection.fetchmany(_ROWS_AT_ONCE):
                 yield from rows

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from serving.feeds.admission import Stories, known_stories
+from serving.feeds.article_voices import holder_finder
 from serving.feeds.batches import plan, settle
 from serving.feeds.model_in_use import ModelInUse
 from serving.feeds.scoring_articles import score_planned
@@ -70,6 +71,7 @@ def run_once(
     *,
     rescore: bool = False,
     fast: bool = False,
+    holders: bool = True,
 ) -> Summary:
     """Ask, take in, score; under `run_lock`.
 
@@ -84,6 +86,7 @@ def run_once(
         stop: whether to leave off after the step in hand.
         rescore: whether to score what only other models have scored.
         fast: whether the model's fast path answers what is clear.
+        holders: whether it is found out who voices what.
 
     Raises:
         StanceError: a model, the state or a file cannot be used.
@@ -91,6 +94,7 @@ def run_once(
     model = models.now()
     if fast:
         check_fast(model)
+    finder = holder_finder() if holders else None
     now = datetime.now(UTC)
     polled = subscriptions.poll(now, progress, stop)
     with engine.begin() as db:
@@ -99,7 +103,7 @@ def run_once(
     with engine.begin() as db:
         settle(db, folder, model.version)
         plan(db, model.version, now, rescore=rescore)
-    scored = score_planned(engine, folder, model, progress, stop, fast=fast)
+    scored = score_planned(engine, folder, model, finder, progress, stop, fast=fast)
     counts = taken.counts
     return Summary(
         feeds=polled.feeds,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labels.files import sync, write_whole
+from serving.analysis.totals import Voice
 from serving.feeds.batches import Batch, Text
 
 SCHEMA = pa.schema(
@@ -32,11 +33,14 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("probabilities", pa.map_(pa.string(), pa.float64())),
         ("holder", pa.string()),
+        ("voice", pa.string()),
         ("path", pa.string()),
     ]
 )
-"""A row a sentence and target. `start` and `end` are places in the text of the article, in characters, end exclusive;
-`holder`, who voices the stance, is not known yet; `path` is what answered, "fast" or "encoder", where the fast path was
+"""A row a sentence and target. `start` and `end` are places in the text of the article, in characters, end exclusive.
+`voice` says who voices the sentence: "author", "others" (whom it quotes or reports) or "nobody"; `holder` says who of
+the others, by the name that `stance analyze` resolves, null where it names none. Both are null where the sentence
+counts in no mean, and where it was not asked. `path` is what answered, "fast" or "encoder", where the fast path was
 asked for."""
 
 
@@ -54,8 +58,25 @@ class Sentence:
         return self.article.text[self.start : self.end]
 
 
+@dataclass(frozen=True)
+class Said:
+    """Who voices the stance of a sentence.
+
+    Attributes:
+        voice: under whose total it counts.
+        holder: resolved name; None for the author, for several, and for those whom the article does not name.
+    """
+
+    voice: Voice
+    holder: str | None
+
+
 def write_scores(
-    folder: Path, batch: Batch, sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]]
+    folder: Path,
+    batch: Batch,
+    sentences: Sequence[Sentence],
+    answers: Sequence[Mapping[str, Any]],
+    said: Sequence[Said | None],
 ) -> None:
     """Write the file of a batch, whole or not at all; on return it is on disk.
 
@@ -64,6 +85,7 @@ def write_scores(
         batch: which names the file.
         sentences: of its articles.
         answers: of `serving.scoring.score_texts`, one a sentence.
+        said: who voices each; None where that was not asked.
 
     Raises:
         StanceError: it cannot be written.
@@ -74,20 +96,27 @@ def write_scores(
             place.mkdir()
             sync(place.parent)
     content = io.BytesIO()
-    pq.write_table(_table(batch, sentences, answers), content, compression="zstd")
+    pq.write_table(_table(batch, sentences, answers, said), content, compression="zstd")
     write_whole(path, content.getvalue())
 
 
-def _table(batch: Batch, sentences: Sequence[Sentence], answers: Sequence[Mapping[str, Any]]) -> pa.Table:
+def _table(
+    batch: Batch,
+    sentences: Sequence[Sentence],
+    answers: Sequence[Mapping[str, Any]],
+    said: Sequence[Said | None],
+) -> pa.Table:
     rows = [
-        _row(sentence, batch, target, answer, answered.get("path"))
-        for sentence, answered in zip(sentences, answers, strict=True)
+        _row(sentence, batch, target, answer, answered.get("path"), by)
+        for sentence, answered, by in zip(sentences, answers, said, strict=True)
         for target, answer in answered["targets"].items()
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _row(sentence: Sentence, batch: Batch, target: str, answer: Mapping[str, Any], path: str | None) -> dict[str, Any]:
+def _row(
+    sentence: Sentence, batch: Batch, target: str, answer: Mapping[str, Any], path: str | None, said: Said | None
+) -> dict[str, Any]:
     article = sentence.article
     return {
         "article": article.id,
@@ -105,6 +134,7 @@ def _row(sentence: Sentence, batch: Batch, target: str, answer: Mapping[str, Any
         "abstained": answer["abstained"],
         "score": answer["score"],
         "probabilities": list(answer["probabilities"].items()),
-        "holder": None,
+        "holder": said.holder if said else None,
+        "voice": said.voice if said else None,
         "path": path,
     }

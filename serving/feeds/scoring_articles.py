@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from labels.splitting import sentence_spans
+from serving.feeds.article_voices import HolderFinder, voices_of
 from serving.feeds.batches import Batch, Text, done, planned, texts_of
 from serving.feeds.scores import Sentence, write_scores
 from serving.scoring import score_texts
@@ -38,7 +39,14 @@ def sentences_of(articles: Iterable[Text]) -> list[Sentence]:
 
 
 def score_planned(
-    engine: Engine, folder: Path, model: Model, progress: Progress, stop: Callable[[], bool], *, fast: bool = False
+    engine: Engine,
+    folder: Path,
+    model: Model,
+    finder: HolderFinder | None,
+    progress: Progress,
+    stop: Callable[[], bool],
+    *,
+    fast: bool = False,
 ) -> Scored:
     """Score all planned batches, which must be for this model, and write their files; what is written is done.
 
@@ -46,6 +54,7 @@ def score_planned(
         engine: of the state.
         folder: of the feeds.
         model: scores.
+        finder: finds out who voices what; that stays unknown where None.
         progress: told how far it is.
         stop: whether to leave off.
         fast: see `score_texts`.
@@ -67,7 +76,7 @@ def score_planned(
         if stop():
             break
         progress("articles scored", articles, total)
-        _score(engine, folder, model, group, progress, fast)
+        _score(engine, folder, model, finder, group, progress, fast)
         articles += sum(len(batch.articles) for batch, _ in group)
         sentences, written, group = sentences + held, written + len(group), []
         progress("articles scored", articles, total)
@@ -78,13 +87,19 @@ def _score(
     engine: Engine,
     folder: Path,
     model: Model,
+    finder: HolderFinder | None,
     group: list[tuple[Batch, list[Sentence]]],
     progress: Progress,
     fast: bool,
 ) -> None:
-    texts = [sentence.text for _, sentences in group for sentence in sentences]
-    answers = iter(score_texts(model, texts, progress=progress, fast=fast) if texts else [])
+    every = [sentence for _, sentences in group for sentence in sentences]
+    texts = [sentence.text for sentence in every]
+    answers = score_texts(model, texts, progress=progress, fast=fast) if texts else []
+    said = voices_of(finder, every, answers) if finder else [None] * len(every)
+    first = 0
     for batch, sentences in group:
-        write_scores(folder, batch, sentences, [next(answers) for _ in sentences])
+        own = slice(first, first + len(sentences))
+        write_scores(folder, batch, sentences, answers[own], said[own])
+        first = own.stop
     with engine.begin() as db:
         done(db, [batch for batch, _ in group])
