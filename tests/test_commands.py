@@ -105,6 +105,14 @@ def test_exit_codes_are_those_of_the_page() -> None:
     assert set(listed) == used | {"0"}
 
 
+def test_what_most_people_need_is_listed_first() -> None:
+    done = run_stance("--help")
+    listed = re.findall(r"^  ([a-z-]+)  +\S", done.stdout.split("Commands:")[1].split("Exit codes:")[0], re.M)
+    assert listed[0] == "score"
+    assert listed.index("serve") < listed.index("train") < listed.index("bench")
+    assert sorted(listed) == sorted(command_tree().commands)
+
+
 def test_every_group_of_commands_stands_on_the_page() -> None:
     page = (PROJECT / "docs" / "commands.md").read_text(encoding="utf8")
     for name in command_tree().commands:

@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from typer.core import TyperGroup
 
 from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError
@@ -44,8 +45,19 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+_FIRST = ("score", "analyze", "explain", "batch", "feeds", "serve", "keys", "labels", "train", "decide", "evaluate")
+"""Commands as they are listed, those that most people need before the others."""
+
+
+class _ByUse(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        known = super().list_commands(ctx)
+        return [*(name for name in _FIRST if name in known), *sorted(set(known) - set(_FIRST))]
+
+
 app = typer.Typer(
     name="stance",
+    cls=_ByUse,
     epilog=EXIT_CODES,
     help="Stance scores for sentences about international disputes: label, train, evaluate, serve.",
     no_args_is_help=True,
