@@ -88,6 +88,16 @@ def test_an_option_means_the_same_everywhere() -> None:
         assert len(helps) == 1, f"{option}: {dict(helps)}"
 
 
+def test_without_a_model_it_is_the_champion_or_the_one_that_ships() -> None:
+    said = {
+        given.help  # type: ignore[attr-defined]
+        for name, command in ALL.items()
+        for given in _options(command)
+        if "--model" in given.opts and name not in ("stance serve", "stance holders evaluate")  # type: ignore[attr-defined]
+    }
+    assert said == {"Model folder. Default: the champion.", "Model folder. Default: the one that ships."}
+
+
 def test_exceptions_are_of_options_that_are_there() -> None:
     for option, name in DIFFERENT:
         assert option in [o for given in _options(ALL[name]) for o in given.opts]  # type: ignore[attr-defined]

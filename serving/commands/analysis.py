@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from serving.commands.console import Json, ModelFolder, app, check_targets, err, example, out, print_json, progress
+from serving.commands.console import (
+    Json,
+    ModelFolder,
+    ModelInUse,
+    app,
+    check_targets,
+    err,
+    example,
+    model_in_use,
+    out,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from serving.analysis.documents import Analysis
@@ -31,7 +43,7 @@ def analyze(
             help='A document, or JSONL ({"text", optional "title", "date", "source"}); - for standard input.'
         ),
     ],
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     aliases: Annotated[
         Path | None, typer.Option("--aliases", help="Alias file. Default: STANCE_ALIASES, else the one that ships.")
     ] = None,
@@ -48,7 +60,7 @@ def analyze(
     from training.model_folder import load_model
 
     documents, names = documents_from(file), load_aliases(aliases)
-    trained, tagger = load_model(model), shipped_tagger()
+    trained, tagger = load_model(model_in_use(model)), shipped_tagger()
     check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         found = analyzed(

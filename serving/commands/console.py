@@ -80,6 +80,8 @@ SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
 ]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the one that ships.")]
+ModelInUse = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")]
+"""Of commands that score what is new; see `model_in_use`."""
 Fast = Annotated[
     bool, typer.Option("--fast", help="Let the model's fast path answer the clear texts; see docs/speed.md.")
 ]
@@ -129,6 +131,18 @@ def progress(units: Mapping[str, str] | None = None) -> Iterator[Report]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def model_in_use(named: Path | None) -> Path | None:
+    """The folder that was named, else that of the champion; None for the model that ships.
+
+    Raises:
+        StanceError: the registry cannot be read.
+    """
+    from training.home import home_folder
+    from training.registry import champion_folder
+
+    return named or champion_folder(home_folder())
 
 
 def check_targets(asked: Sequence[str] | None, known: Sequence[str]) -> None:

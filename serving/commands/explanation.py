@@ -16,9 +16,11 @@ from serving.commands.console import (
     Json,
     Labels,
     ModelFolder,
+    ModelInUse,
     app,
     check_targets,
     example,
+    model_in_use,
     out,
     print_json,
     progress,
@@ -33,7 +35,7 @@ OwnLabels = Annotated[
 @app.command("explain", epilog=example('stance explain "Seoul offered to halt the drills." --target posture'))
 def explain_text(
     text: Annotated[str, typer.Argument(help="A sentence.")],
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
     labels: OwnLabels = None,
     as_json: Json = False,
@@ -46,7 +48,7 @@ def explain_text(
 
     if not text.strip():
         raise typer.BadParameter("the text is empty")
-    trained = load_model(model)
+    trained = load_model(model_in_use(model))
     check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         index = index_examples(trained, read_examples(trained.taxonomy, labels or ()), report)
