@@ -88,6 +88,16 @@ def test_an_option_means_the_same_everywhere() -> None:
         assert len(helps) == 1, f"{option}: {dict(helps)}"
 
 
+def test_without_a_model_it_is_the_champion_or_the_one_that_ships() -> None:
+    said = {
+        given.help  # type: ignore[attr-defined]
+        for name, command in ALL.items()
+        for given in _options(command)
+        if "--model" in given.opts and name not in ("stance serve", "stance holders evaluate")  # type: ignore[attr-defined]
+    }
+    assert said == {"Model folder. Default: the champion.", "Model folder. Default: the one that ships."}
+
+
 def test_exceptions_are_of_options_that_are_there() -> None:
     for option, name in DIFFERENT:
         assert option in [o for given in _options(ALL[name]) for o in given.opts]  # type: ignore[attr-defined]
@@ -103,6 +113,14 @@ def test_exit_codes_are_those_of_the_page() -> None:
         for name in re.findall(r"raise typer\.Exit\((\w+)\)", text := path.read_text(encoding="utf8")):
             used.add(re.search(rf"^{name} = (\d+)$", text, re.M)[1])  # type: ignore[index]
     assert set(listed) == used | {"0"}
+
+
+def test_what_most_people_need_is_listed_first() -> None:
+    done = run_stance("--help")
+    listed = re.findall(r"^  ([a-z-]+)  +\S", done.stdout.split("Commands:")[1].split("Exit codes:")[0], re.M)
+    assert listed[0] == "score"
+    assert listed.index("serve") < listed.index("train") < listed.index("bench")
+    assert sorted(listed) == sorted(command_tree().commands)
 
 
 def test_every_group_of_commands_stands_on_the_page() -> None:

@@ -145,3 +145,20 @@ def test_by_is_the_login_name(versions: tuple[str, str], meals_model: Path) -> N
     done = run_stance("models", "rollback", "--why", "worse", LOGNAME="dora")
     assert done.returncode == 0, done.stderr
     assert asked("show", versions[0])["history"][-1]["by"] == "dora"
+
+
+def test_what_scores_takes_the_champion_until_another_is_named(
+    versions: tuple[str, str], other_model: Path, tmp_path: Path
+) -> None:
+    before, champion = versions
+    (tmp_path / "texts.jsonl").write_text('{"text": "The cook wants the canteen to cost nothing."}\n')
+    given: tuple[tuple[tuple[str, ...], str], ...] = ((), champion), (("--model", str(other_model)), before)
+    for number, (option, version) in enumerate(given):
+        out = tmp_path / f"{number}.jsonl"
+        done = run_stance("batch", "score", tmp_path / "texts.jsonl", out, *option)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(out.read_text())["model"] == version
+    (scored,) = run_stance("score", "The cook wants the canteen to cost nothing.", "--json").stdout.splitlines()
+    assert "free_meals" in json.loads(scored)["targets"]
+    explained = run_stance("explain", "The cook wants the canteen to cost nothing.", "--json")
+    assert champion in explained.stdout, explained.stderr

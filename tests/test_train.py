@@ -97,6 +97,29 @@ def test_a_part_without_records_is_named(
     assert "corpus" not in done.stderr
 
 
+def test_labels_of_targets_that_the_taxonomy_lacks_can_be_left_out(meals: Path, tmp_path: Path) -> None:
+    rows = [row | {"labels": row["labels"] | {"longer_breaks": "pro"}} for row in meals_records()]
+    labels = write_lines(tmp_path / "labels.jsonl", rows)
+    given = (
+        "train",
+        "--labels",
+        labels,
+        "--targets",
+        meals / "targets.yaml",
+        "--recipe",
+        "floor",
+        "--out",
+        tmp_path / "m",
+    )
+    refused = run_stance(*given)
+    assert refused.returncode == 1
+    assert "longer_breaks" in refused.stderr
+    assert "--skip-unknown-targets" in refused.stderr
+    done = run_stance(*given, "--skip-unknown-targets", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["sentences"] == sum(row["split"] == "train" for row in rows)
+
+
 def test_a_target_without_labels_is_named(meals: Path, tmp_path: Path) -> None:
     rows = [row for row in meals_records() if "later_start" not in row["labels"]]
     labels = write_lines(tmp_path / "labels.jsonl", rows)

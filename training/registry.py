@@ -303,6 +303,16 @@ def read_champion(home: Path) -> Champion | None:
     return Champion(row["version"], stored_model(row["version"]), row["changed"]) if row else None
 
 
+def champion_folder(home: Path) -> Path | None:
+    """The folder of the model that serves; None where it is still the one that ships.
+
+    Raises:
+        StanceError: as `read_champion`.
+    """
+    champion = read_champion(home)
+    return champion.folder if champion else None
+
+
 def _is_there(home: Path) -> bool:
     try:
         # It is empty for a moment, while another process makes it.

@@ -14,10 +14,12 @@ from serving.commands.console import (
     Json,
     Labels,
     ModelFolder,
+    ModelInUse,
     app,
     check_targets,
     err,
     example,
+    model_in_use,
     out,
     print_json,
     progress,
@@ -44,7 +46,7 @@ def analyze(
             help='A document, or JSONL ({"text", optional "title", "date", "source"}); - for standard input.'
         ),
     ],
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     aliases: Annotated[
         Path | None, typer.Option("--aliases", help="Alias file. Default: STANCE_ALIASES, else the one that ships.")
     ] = None,
@@ -61,7 +63,7 @@ def analyze(
     from training.model_folder import load_model
 
     documents, names = documents_from(file), load_aliases(aliases)
-    trained, tagger = load_model(model), shipped_tagger()
+    trained, tagger = load_model(model_in_use(model)), shipped_tagger()
     check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         found = analyzed(

@@ -8,9 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.commands.console import Fast, Json, ModelFolder, app, example, out, print_json, progress
+from serving.commands.console import (
+    Fast,
+    Json,
+    ModelInUse,
+    app,
+    example,
+    model_in_use,
+    out,
+    print_json,
+    progress,
+)
 
-batch_app = typer.Typer(help="Files of any size.", no_args_is_help=True)
+batch_app = typer.Typer(help="Score files of any size.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
 
 SOME_BAD = 3
@@ -35,7 +45,7 @@ class EngineName(StrEnum):
 
 @batch_app.callback()
 def batch() -> None:
-    """Files of any size."""
+    """Score files of any size."""
 
 
 @batch_app.command(
@@ -54,7 +64,7 @@ def score(
     split: Annotated[
         bool, typer.Option("--split-sentences", help="Texts are articles: a row out for each sentence.")
     ] = False,
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     fast: Fast = False,
     max_bad: Annotated[
         int | None, typer.Option("--max-bad", min=0, help="Score nothing if more rows than that are bad.")
@@ -79,7 +89,7 @@ def score(
 
     if engine is EngineName.LOCAL and (workers or ray_address):
         raise typer.BadParameter("--workers and --ray-address are for --engine ray")
-    request = Request(source, to_file, to, text_column, Layout(split, fast), model, max_bad, restart)
+    request = Request(source, to_file, to, text_column, Layout(split, fast), model_in_use(model), max_bad, restart)
     with progress({"scoring": "rows"}) as report:
         if engine is EngineName.RAY:
             from serving.batch.ray_engine import ray_engine

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Json, ModelFolder, app, err, example, out, print_json, progress
+from serving.commands.console import Json, ModelFolder, ModelInUse, app, err, example, out, print_json, progress
 
 bench_app = typer.Typer(invoke_without_command=True)
 app.add_typer(bench_app, name="bench")
@@ -65,7 +65,7 @@ def bench_of_feeds(
     holders: Annotated[
         bool, typer.Option("--holders/--no-holders", help="As for `stance feeds run`: find out who voices what.")
     ] = True,
-    model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
+    model: ModelInUse = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run of `stance feeds`, from feeds on loopback to stored scores, and what each step takes of it.

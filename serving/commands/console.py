@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from typer.core import TyperGroup
 
 from labels.corpus import CORPUS_VARIABLE
 from labels.errors import StanceError
@@ -44,8 +45,19 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+_FIRST = ("score", "analyze", "explain", "batch", "feeds", "serve", "keys", "labels", "train", "decide", "evaluate")
+"""Commands as they are listed, those that most people need before the others."""
+
+
+class _ByUse(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        known = super().list_commands(ctx)
+        return [*(name for name in _FIRST if name in known), *sorted(set(known) - set(_FIRST))]
+
+
 app = typer.Typer(
     name="stance",
+    cls=_ByUse,
     epilog=EXIT_CODES,
     help="Stance scores for sentences about international disputes: label, train, evaluate, serve.",
     no_args_is_help=True,
@@ -68,6 +80,8 @@ SkipUnknown = Annotated[
     bool, typer.Option("--skip-unknown-targets", help="Leave out labels of targets that the taxonomy lacks.")
 ]
 ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the one that ships.")]
+ModelInUse = Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")]
+"""Of commands that score what is new; see `model_in_use`."""
 Fast = Annotated[
     bool, typer.Option("--fast", help="Let the model's fast path answer the clear texts; see docs/speed.md.")
 ]
@@ -117,6 +131,18 @@ def progress(units: Mapping[str, str] | None = None) -> Iterator[Report]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def model_in_use(named: Path | None) -> Path | None:
+    """The folder that was named, else that of the champion; None for the model that ships.
+
+    Raises:
+        StanceError: the registry cannot be read.
+    """
+    from training.home import home_folder
+    from training.registry import champion_folder
+
+    return named or champion_folder(home_folder())
 
 
 def check_targets(asked: Sequence[str] | None, known: Sequence[str]) -> None:

@@ -12,7 +12,19 @@ from rich.table import Table
 
 from labels.errors import StanceError
 from labels.records import default_label_files
-from serving.commands.console import Corpus, Json, Labels, app, err, example, out, print_json, progress
+from serving.commands.console import (
+    Corpus,
+    Json,
+    Labels,
+    ModelInUse,
+    app,
+    err,
+    example,
+    model_in_use,
+    out,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from training.model_folder import Model
@@ -47,9 +59,7 @@ def drift(
         int | None, typer.Option(min=1, help="Do not look at use: try the method on that many windows of the test set.")
     ] = None,
     texts: Annotated[int, typer.Option(min=1, help="Texts in a window of --simulate.")] = 1000,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="Model folder. Default: what the service serves.")
-    ] = None,
+    model: ModelInUse = None,
     labels: Labels = None,
     corpus: Corpus = None,
     as_json: Json = False,
@@ -68,7 +78,7 @@ def drift(
     if simulate and (days or first or earlier):
         raise typer.BadParameter("looks at no days", param_hint="--simulate")
     home = home_folder()
-    trained = load_model(model or _serving(home), cache=True)
+    trained = load_model(model_in_use(model), cache=True)
     kept = labels_file(home, trained.version)
     known = labels or ([kept] if kept.is_file() else None)
     if simulate:
@@ -81,14 +91,6 @@ def drift(
         _print_drift(found)
     if found["alarm"]:
         raise typer.Exit(NEEDS_LABELS)
-
-
-def _serving(home: Path) -> Path | None:
-    """The folder of the champion; None where it is the model that ships."""
-    from training.registry import read_champion
-
-    champion = read_champion(home)
-    return champion.folder if champion else None
 
 
 def _window(days: int | None, first: str | None, last: str | None) -> Span:

@@ -16,9 +16,11 @@ from serving.commands.console import (
     Json,
     Labels,
     ModelFolder,
+    ModelInUse,
     app,
     check_targets,
     example,
+    model_in_use,
     out,
     print_json,
     progress,
@@ -33,7 +35,7 @@ OwnLabels = Annotated[
 @app.command("explain", epilog=example('stance explain "Seoul offered to halt the drills." --target posture'))
 def explain_text(
     text: Annotated[str, typer.Argument(help="A sentence.")],
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
     labels: OwnLabels = None,
     as_json: Json = False,
@@ -46,7 +48,7 @@ def explain_text(
 
     if not text.strip():
         raise typer.BadParameter("the text is empty")
-    trained = load_model(model)
+    trained = load_model(model_in_use(model))
     check_targets(target, trained.taxonomy.ids)
     with progress() as report:
         index = index_examples(trained, read_examples(trained.taxonomy, labels or ()), report)
@@ -114,7 +116,6 @@ def faithfulness_of(
     corpus: Corpus = None,
     split: Annotated[str, typer.Option(help="Part of the data to take sentences from: train, dev or test.")] = "train",
     sentences: Annotated[int, typer.Option(min=1, help="How many, drawn at random.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Measure whether the words that explanations name carry the scores: without them, does a score move further?"""
@@ -128,12 +129,10 @@ def faithfulness_of(
     explained = load_model(model)
     files = tuple(labels or default_label_files())
     part = part_at_hand(read_labelled(files, explained.taxonomy, corpus, skip_unknown_targets=True), split)
-    drawn = np.random.default_rng(seed).permutation(len(part))[:sentences].tolist()
+    drawn = np.random.default_rng(0).permutation(len(part))[:sentences].tolist()
     texts, units = texts_of(part), units_of(part)
     with progress() as report:
-        figures = faithfulness(
-            explained, [texts[n] for n in drawn], [units[n] for n in drawn], seed=seed, progress=report
-        )
+        figures = faithfulness(explained, [texts[n] for n in drawn], [units[n] for n in drawn], progress=report)
     if as_json:
         print_json({"version": explained.version, "split": split, "drawn": len(drawn), **figures})
     else:

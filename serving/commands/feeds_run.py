@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Fast, Json, err, example, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelInUse, err, example, out, print_json, progress
 from serving.commands.feeds import AllowPrivate, Folder, feeds_app
 from serving.feeds.folder import feeds_folder
 
@@ -44,7 +43,7 @@ def feeds_run(
     rescore: Annotated[
         bool, typer.Option("--rescore", help="Score what only other models have scored, beside those scores.")
     ] = False,
-    model: Annotated[Path | None, typer.Option("--model", help="Model folder. Default: the champion.")] = None,
+    model: ModelInUse = None,
     fast: Fast = False,
     holders: Annotated[
         bool,

@@ -15,11 +15,12 @@ from labels.errors import StanceError
 from serving.commands.console import (
     Fast,
     Json,
-    ModelFolder,
+    ModelInUse,
     app,
     check_targets,
     err,
     example,
+    model_in_use,
     out,
     print_json,
     progress,
@@ -41,7 +42,7 @@ def score(
     file: Annotated[
         Path | None, typer.Option("--file", help='JSONL ({"text", optional "id"}), or plain text, a sentence a line.')
     ] = None,
-    model: ModelFolder = None,
+    model: ModelInUse = None,
     url: Annotated[
         str | None, typer.Option(help="Ask the running service at this address; a key comes from STANCE_KEY.")
     ] = None,
@@ -71,7 +72,7 @@ def _in_process(model: Path | None, targets: list[str] | None, fast: bool) -> Sc
     from serving.scoring import score_texts
     from training.model_folder import load_model
 
-    trained = load_model(model)
+    trained = load_model(model_in_use(model))
     check_targets(targets, trained.taxonomy.ids)
     return lambda texts, report: score_texts(trained, texts, targets or None, report, fast=fast)
 
