@@ -71,7 +71,7 @@ class Reading:
     """How an entry becomes an article.
 
     Attributes:
-        article_of: makes it of an entry and its page.
+        article_of: makes it of an entry and its page; FetchError where the page takes too long.
         signature: of its text.
         near: whether two signatures are of nearly one text.
         page: fetches the page of an entry, where it needs one.
@@ -151,7 +151,7 @@ def _read(
         troubles.append(Trouble(place, page.reason))
         page = None
     try:
-        article = reading.article_of(entry, page, now)
+        article = _article(entry, page, place, reading, now, troubles)
     except ImportError:
         raise  # No fault of the page: a package is missing.
     except Exception as error:
@@ -161,6 +161,16 @@ def _read(
     if isinstance(article, NoArticle):
         troubles.append(Trouble(place, article.reason))
     return article
+
+
+def _article(
+    entry: Entry, page: Page | None, place: str, reading: Reading, now: datetime, troubles: list[Trouble]
+) -> Article | NoArticle:
+    try:
+        return reading.article_of(entry, page, now)
+    except FetchError as error:
+        troubles.append(Trouble(place, error.reason))
+        return reading.article_of(entry, None, now)
 
 
 def _enter(
