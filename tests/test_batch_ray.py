@@ -10,7 +10,9 @@ from typing import Any
 import psutil
 import pytest
 
+import serving.batch.ray_engine
 import serving.batch.survey
+import serving.scoring
 from labels.errors import StanceError
 from serving.batch.engines import Engine
 from serving.batch.run import Request, score_file
@@ -19,9 +21,12 @@ from training.model_folder import Model
 
 pytest.importorskip("ray")
 
-from serving.batch.ray_engine import ray_engine
+from serving.batch.ray_engine import ChunkScorer, ray_engine
+from serving.batch.work import Job
 
 pytestmark = pytest.mark.slow
+
+UNROUNDED = 15
 
 SENTENCES = [
     "The minister said that sanctions must stay until the last warhead is gone.",
@@ -48,6 +53,15 @@ def _actors() -> list[psutil.Process]:
 
 def test_two_workers_of_which_one_is_killed_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving.batch.survey, "CHUNK_ROWS", 8)
+    # Compared as they are before they are rounded; the class goes to the workers with all that it holds.
+    monkeypatch.setattr(serving.scoring, "DECIMALS", UNROUNDED)
+
+    class Unrounded(ChunkScorer):
+        def __init__(self, job: Job, threads: int) -> None:
+            serving.scoring.DECIMALS = UNROUNDED
+            super().__init__(job, threads)
+
+    monkeypatch.setattr(serving.batch.ray_engine, "ChunkScorer", Unrounded)
     rows = [{"id": n, "text": f"{SENTENCES[n % 4]} {n}"} for n in range(160)]
     source = write_lines(tmp_path / "in.jsonl", [*rows, {"text": None}])
     local = score_file(Request(source, tmp_path / "local.jsonl"), lambda what, done, total: None)
@@ -66,12 +80,15 @@ def test_two_workers_of_which_one_is_killed_give_the_same(tmp_path: Path, monkey
         assert ray[name] == local[name]
     found, wanted = _lines(tmp_path / "ray.jsonl"), _lines(tmp_path / "local.jsonl")
     assert [row["id"] for row in found] == [row["id"] for row in wanted] == list(range(160))
+    digits: set[int] = set()
     for row, other in zip(found, wanted, strict=True):
         for target, answer in row["targets"].items():
             given = other["targets"][target]
             assert (answer["label"], answer["abstained"]) == (given["label"], given["abstained"])
-            # Numbers are rounded to six digits, which may add one in the last.
-            assert answer["probabilities"] == pytest.approx(given["probabilities"], abs=2.1e-6, rel=0)
+            assert answer["probabilities"] == pytest.approx(given["probabilities"], abs=1e-6, rel=0)
+            assert answer["score"] == pytest.approx(given["score"], abs=1e-6, rel=0)
+            digits |= {len(repr(value)) for value in answer["probabilities"].values()}
+    assert max(digits) > len("0.123456")
 
 
 def test_the_command_writes_the_same_file(meals_model: Path, tmp_path: Path) -> None:

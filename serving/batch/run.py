@@ -19,7 +19,7 @@ from serving.batch.rows import Source
 from serving.batch.sources import fingerprint, open_source, stamp
 from serving.batch.survey import Survey, read_survey, survey
 from serving.batch.work import SURVEY_FILE, Job, pieces_of, read_mark
-from serving.bench.server import peak_bytes
+from serving.memory import peak_bytes
 from serving.scoring import check_fast
 from training.model_folder import Model, load_model
 from training.outcomes import Progress

@@ -19,6 +19,7 @@ import psutil
 from labels.errors import StanceError
 from serving.access import SCORING_VARIABLE
 from serving.child_path import PROJECT, child_path
+from serving.memory import peak_bytes
 from training.home import HOME_VARIABLE
 from training.model_folder import MODEL_VARIABLE
 
@@ -126,12 +127,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     for left in psutil.wait_procs(family, timeout=5)[1]:
         with contextlib.suppress(psutil.NoSuchProcess):
             left.kill()
-
-
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process has held; 0 where the system does not say."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0

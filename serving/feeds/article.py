@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -54,7 +55,12 @@ class NoArticle:
     reason: str
 
 
-def article_of(entry: Entry, page: FetchedPage | None, now: datetime) -> Article | NoArticle:
+def article_of(
+    entry: Entry,
+    page: FetchedPage | None,
+    now: datetime,
+    read_page: Callable[[FetchedPage], PageReading | None] = read_page,
+) -> Article | NoArticle:
     """The article that an entry stands for; of any entry and any page, however broken.
 
     The feed's word goes before the page's: its text where it carries the whole of it, its title, author, outlet and
@@ -62,6 +68,7 @@ def article_of(entry: Entry, page: FetchedPage | None, now: datetime) -> Article
 
     Args:
         now: with its zone.
+        read_page: reads a page; what it raises comes out.
     """
     given = trimmed(plain_text(entry.html or ""))
     read = read_page(page) if page else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from serving.feeds.article import article_of, needs_page
 from serving.feeds.entry import Entry
 from serving.feeds.fetching import Fetcher, Page
 from serving.feeds.model_in_use import ModelInUse
+from serving.feeds.page_process import PageProcess
 from serving.feeds.run import Summary, run_once
 from serving.feeds.run_lock import run_lock
 from serving.feeds.same_story import Stories, near_text, signature
@@ -59,9 +60,13 @@ def opened(
 
     def run(progress: Progress, stop: Callable[[], bool]) -> Summary:
         # Opened for each run: one that stays up outlives what a database may do meanwhile.
-        with open_state(state) as engine, open_subscriptions(folder, allow_private=allow_private) as subscriptions:
-            page = partial(_page, subscriptions.fetcher) if fetch_articles else lambda entry: None
-            reading = Reading(article_of, signature, near_text, page)
+        with (
+            open_state(state) as engine,
+            open_subscriptions(folder, allow_private=allow_private) as subscriptions,
+            closing(PageProcess()) as pages,
+        ):
+            page = partial(_page, subscriptions.fetcher, pages) if fetch_articles else lambda entry: None
+            reading = Reading(partial(article_of, read_page=pages.read), signature, near_text, page)
             options = {"rescore": rescore, "fast": fast, "holders": holders}
             return run_once(folder, engine, subscriptions, reading, Stories, models, progress, stop, **options)
 
@@ -69,7 +74,8 @@ def opened(
         yield run
 
 
-def _page(fetcher: Fetcher, entry: Entry) -> Page | None:
+def _page(fetcher: Fetcher, pages: PageProcess, entry: Entry) -> Page | None:
     if entry.url is None or not needs_page(entry):
         return None
+    pages.begin()
     return fetcher.get(entry.url, limit=PAGE_BYTES, feed=entry.feed)

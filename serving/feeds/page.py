@@ -65,7 +65,11 @@ class PageReading:
 
 
 def read_page(page: FetchedPage) -> PageReading | None:
-    """What a page says; None where it is no HTML or cannot be read."""
+    """What a page says; None where it is no HTML or cannot be read.
+
+    Raises:
+        MemoryError: it takes too much.
+    """
     if page.content_type and page.content_type.partition(";")[0].strip().lower() not in _HTML_TYPES:
         return None
     import trafilatura  # takes a second, and most entries have no page
@@ -76,6 +80,8 @@ def read_page(page: FetchedPage) -> PageReading | None:
             return None
         published, url = _published(tree), canonical_of_page(page.url, _said(tree, _ADDRESSES))
         found: Any = trafilatura.bare_extraction(tree, url=page.url, include_comments=False, with_metadata=True)
+    except MemoryError:
+        raise
     except Exception:
         # Pages are other people's; whatever a parser of theirs stumbles over, the feed's own text is still there.
         return None

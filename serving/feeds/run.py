@@ -15,7 +15,7 @@ from serving.feeds.article_voices import holder_finder
 from serving.feeds.batches import plan, settle
 from serving.feeds.model_in_use import ModelInUse
 from serving.feeds.scoring_articles import score_planned
-from serving.feeds.taking_in import Reading, Subscriptions, Trouble, take_in
+from serving.feeds.taking_in import AddressTrouble, Reading, Subscriptions, take_in
 from serving.scoring import check_fast
 from training.outcomes import Progress
 
@@ -53,7 +53,7 @@ class Summary:
     sentences: int
     version: str
     stopped: bool
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[AddressTrouble, ...]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -117,5 +117,5 @@ def run_once(
         sentences=scored.sentences,
         version=model.version,
         stopped=stop(),
-        troubles=(*(Trouble(trouble.feed, trouble.reason) for trouble in polled.troubles), *taken.troubles),
+        troubles=(*(AddressTrouble(trouble.feed, trouble.reason) for trouble in polled.troubles), *taken.troubles),
     )

@@ -31,7 +31,7 @@ _logger = logging.getLogger("stance.feeds")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class AddressTrouble:
     """What went wrong at the address of a feed or an article, in words."""
 
     url: str
@@ -71,7 +71,7 @@ class Reading:
     """How an entry becomes an article.
 
     Attributes:
-        article_of: makes it of an entry and its page.
+        article_of: makes it of an entry and its page; FetchError where the page takes too long.
         signature: of its text.
         near: whether two signatures are of nearly one text.
         page: fetches the page of an entry, where it needs one.
@@ -93,7 +93,7 @@ class Taken:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[AddressTrouble] = field(default_factory=list)
 
 
 def take_in(
@@ -143,15 +143,15 @@ def _page(entry: Entry, reading: Reading, stop: Callable[[], bool]) -> Page | Fe
 
 
 def _read(
-    entry: Entry, page: Page | FetchError | None, reading: Reading, now: datetime, troubles: list[Trouble]
+    entry: Entry, page: Page | FetchError | None, reading: Reading, now: datetime, troubles: list[AddressTrouble]
 ) -> Article | NoArticle:
     place = entry.url or entry.feed
     if isinstance(page, FetchError):
         # The summary is read instead.
-        troubles.append(Trouble(place, page.reason))
+        troubles.append(AddressTrouble(place, page.reason))
         page = None
     try:
-        article = reading.article_of(entry, page, now)
+        article = _article(entry, page, place, reading, now, troubles)
     except ImportError:
         raise  # No fault of the page: a package is missing.
     except Exception as error:
@@ -159,8 +159,18 @@ def _read(
         _logger.exception("%s cannot be read", place)
         article = NoArticle(f"cannot be read: {type(error).__name__}")
     if isinstance(article, NoArticle):
-        troubles.append(Trouble(place, article.reason))
+        troubles.append(AddressTrouble(place, article.reason))
     return article
+
+
+def _article(
+    entry: Entry, page: Page | None, place: str, reading: Reading, now: datetime, troubles: list[AddressTrouble]
+) -> Article | NoArticle:
+    try:
+        return reading.article_of(entry, page, now)
+    except FetchError as error:
+        troubles.append(AddressTrouble(place, error.reason))
+        return reading.article_of(entry, None, now)
 
 
 def _enter(
