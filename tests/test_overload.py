@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import sys
@@ -283,6 +284,27 @@ def test_who_does_not_read_an_answer_holds_no_turn(held_service: Service) -> Non
         assert held_service.post(*[TEXT] * 256).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"ZEBRAS / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nNo colon\r\n\r\n",
+        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nsome\r\n",
+    ],
+)
+def test_what_is_not_http_is_an_error_in_the_envelope(held_service: Service, sent: bytes) -> None:
+    with held_service.connected() as connection, connection.makefile("rb") as answer:
+        connection.sendall(sent)
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = json.loads(body)["error"]
+    assert error["code"] == "invalid_request"
+    assert error["request_id"]
+    assert error["request_id"].encode() in head
+    assert b"nosniff" in head
+
+
 @contextmanager
 def _connections(app: Any) -> Iterator[tuple[int, set[Any]]]:
     """Port of a server with connections as the service has them, and those that are open."""
@@ -316,6 +338,43 @@ def test_half_a_head_is_not_waited_for_and_a_stalled_reader_is_dropped(monkeypat
         # Who reads, however much, has all of it.
         response = httpx.get(f"http://127.0.0.1:{port}", timeout=60)
         assert len(response.content) == 30_000_000
+
+
+async def _reading_all(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        (b"GET /", b"a" * 1000),
+        (b"GET / HTTP/1.1\r\n", b"X-More: again\r\n" * 100),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 1000),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"X-More: again\r\n" * 100),
+    ],
+    ids=["path", "headers", "header", "trailers"],
+)
+def test_a_request_that_has_no_end_is_broken_off(
+    monkeypatch: pytest.MonkeyPatch, begins: bytes, goes_on: bytes
+) -> None:
+    monkeypatch.setattr(beneath, "HEAD_SECONDS", 600)
+    with _connections(_reading_all) as (port, connections):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(begins)
+            with contextlib.suppress(ConnectionError):
+                # Without a bound it would go on for ever.
+                while client.send(goes_on):
+                    pass
+        until(lambda: not connections)
+
+
+def test_a_body_in_many_small_parts_is_read_whole() -> None:
+    with _connections(_reading_all) as (port, _):
+        parts = (b"word " for _ in range(30_000))
+        assert httpx.post(f"http://127.0.0.1:{port}", content=parts, timeout=60).status_code == 200
 
 
 def test_unfinished_bodies_hold_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
