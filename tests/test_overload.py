@@ -91,7 +91,10 @@ def held_service(meals_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "BENTOML_HOME": str(folder),
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "m"),
         "STANCE_MODEL": str(meals_model),
-        "STANCE_BODY_SECONDS": "2",
+        # Of its least, a machine that stalls would make stalled clients of all.
+        "STANCE_BODY_SECONDS": "8",
+        # So a request waits for four times itself, however fast the machine is.
+        "STANCE_LONGEST_WAIT": "0.0001",
         "HELD": str(folder / "held"),
         "POISON": POISON,
     }
