@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,8 @@ from serving.bodies import parsed
 from serving.errors import RequestError
 from serving.gate import check_targets
 from serving.observed import TEXTS
-from training.answers import Answers
+from serving.scoring import Count
+from serving.turns import own_turn
 from training.model_folder import Model
 
 _CODES = {
@@ -27,7 +28,7 @@ _CODES = {
 }
 
 
-def analysis_routes(model: Callable[[], Model], count: Callable[[Model, Sequence[str], Answers], None]) -> list[Route]:
+def analysis_routes(model: Callable[[], Model], count: Count) -> list[Route]:
     """The route.
 
     Args:
@@ -37,14 +38,14 @@ def analysis_routes(model: Callable[[], Model], count: Callable[[Model, Sequence
 
     async def analyze(request: Request) -> Response:
         body, noted = await request.body(), request.scope[TEXTS]
-        return JSONResponse(await run_in_threadpool(_analyze, body, model(), count, noted))
+        async with own_turn():
+            found = await run_in_threadpool(_analyze, body, model(), count, noted)
+        return JSONResponse(found)
 
     return [Route(ANALYZE_PATH, analyze, methods=["POST"])]
 
 
-def _analyze(
-    body: bytes, model: Model, count: Callable[[Model, Sequence[str], Answers], None], noted: list[int]
-) -> dict[str, Any]:
+def _analyze(body: bytes, model: Model, count: Count, noted: list[int]) -> dict[str, Any]:
     # Here, so that a service that only scores starts no later and holds no more.
     from serving.analysis.aliases import load_aliases
     from serving.analysis.documents import DocumentIn, analyze, as_json, read_documents

@@ -86,16 +86,18 @@ class RequestError(Exception):
         assert self.status == status, f"{self.code} has the status {self.status}"
 
 
-def error_response(error: RequestError) -> JSONResponse:
-    """The envelope: {"error": {"code", "message", "field", "request_id"}}."""
-    request = current_request()
-    body = {
-        "code": error.code,
-        "message": error.message,
-        "field": error.field,
-        "request_id": request.request_id if request else "",
+def envelope(error: RequestError, request_id: str) -> dict[str, dict[str, str | None]]:
+    """The body: {"error": {"code", "message", "field", "request_id"}}."""
+    return {
+        "error": {"code": error.code, "message": error.message, "field": error.field, "request_id": request_id},
     }
-    return JSONResponse({"error": body}, status_code=error.status, headers=error.headers)
+
+
+def error_response(error: RequestError) -> JSONResponse:
+    """The answer to the current request."""
+    request = current_request()
+    body = envelope(error, request.request_id if request else "")
+    return JSONResponse(body, status_code=error.status, headers=error.headers)
 
 
 def plain_error(status: int) -> RequestError:

@@ -20,7 +20,7 @@ from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
 from serving.reading import Reading, body_seconds
 from serving.schema import MAX_CHARACTERS, MAX_EXPLAINED, MAX_TEXTS, ScoreRequest
-from serving.turns import Turn, Turns, longest_wait, work_of, work_of_documents
+from serving.turns import Turns, longest_wait, placed, work_of, work_of_documents
 from serving.watching import REFUSED, metrics
 
 SCORE_PATH = "/v1/score"
@@ -96,9 +96,9 @@ class Gate:
             others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
             scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
             work = work_of(request.texts, explained=request.explain)
-        with _while_it_listens(receive, envelope) as left:
-            async with self._turns.lane(work).turn(work) as turn:
-                await self._app(scope, _replay(body, left), _ending(turn, envelope.send))
+        place = self._turns.lane(work).take(work)
+        with _while_it_listens(receive, envelope) as left, placed(place):
+            await self._app(scope, _replay(body, left), envelope.send)
 
 
 def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
@@ -193,14 +193,3 @@ def _while_it_listens(receive: Receive, envelope: _Envelope) -> Iterator[Receive
         yield lambda: asyncio.shield(leaving)
     finally:
         leaving.cancel()
-
-
-def _ending(turn: Turn, send: Send) -> Send:
-    """Sends an answer; its turn ends where that begins, for who reads slowly is not to hold it."""
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            turn.end(answered=message["status"] == 200)
-        await send(message)
-
-    return sending

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labels.taxonomy import Target, Taxonomy
 from training.answers import Answers
-from training.model_folder import Model
+from training.model_folder import Model, Reading
 from training.outcomes import Progress
+
+Count = Callable[[Model, Sequence[str], Answers], None]
+"""Told what a model answers, for all targets, before it is put in words."""
 
 DECIMALS = 6
 """Of the probabilities in an answer: finer than float32 rounding would be noise."""
@@ -22,7 +26,7 @@ def score_texts(
     texts: Sequence[str],
     targets: Sequence[str] | None = None,
     progress: Progress | None = None,
-    count: Callable[[Model, Sequence[str], Answers], None] | None = None,
+    count: Count | None = None,
     *,
     fast: bool = False,
 ) -> list[dict[str, Any]]:
@@ -33,7 +37,7 @@ def score_texts(
         texts: none of them empty.
         targets: ids to answer for, in that order; all of the taxonomy where None.
         progress: told how far it is.
-        count: told what the model answers, for all targets, before it is put in words.
+        count: see `Count`.
         fast: what is clear is answered by the model's fast path (docs/speed.md).
 
     Returns:
@@ -46,25 +50,38 @@ def score_texts(
         KeyError: a target that the model does not have.
         StanceError: `fast`, and the model has no fast path.
     """
-    taxonomy = model.taxonomy
-    columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
     read = model.read_fast(texts, progress) if fast else model.read(texts, progress)
-    given = read.answers
     if count:
-        count(model, texts, given)
-    return [
-        {
-            "targets": {
-                target.id: _answer(
-                    target, given.probabilities[n, t], int(given.outcomes[n, t]), bool(given.abstained[n, t])
-                )
-                for t, target in columns
-            },
-            "truncated": bool(read.truncated[n]),
-            **({"path": "fast" if read.fast[n] else "encoder"} if fast else {}),
-        }
-        for n in range(len(texts))
-    ]
+        count(model, texts, read.answers)
+    results = _in_words(model.taxonomy, read, targets)
+    if fast:
+        for result, by_fast_path in zip(results, read.fast.tolist(), strict=True):
+            result["path"] = "fast" if by_fast_path else "encoder"
+    return results
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one request asks.
+
+    Attributes:
+        texts: none of them empty.
+        targets: see `score_texts`.
+    """
+
+    texts: Sequence[str]
+    targets: Sequence[str] | None
+
+
+def score_together(model: Model, asked: Sequence[Asked], count: Count | None = None) -> list[list[dict[str, Any]]]:
+    """The answers to several requests, whose texts share batches of the encoder; see `score_texts`."""
+    texts = [text for each in asked for text in each.texts]
+    read = model.read(texts)
+    if count:
+        count(model, texts, read.answers)
+    ends = list(accumulate(len(each.texts) for each in asked))
+    parts = zip(asked, [0, *ends], ends, strict=False)
+    return [_in_words(model.taxonomy, read.rows(slice(first, end)), each.targets) for each, first, end in parts]
 
 
 def check_fast(model: Model) -> None:
@@ -76,14 +93,38 @@ def check_fast(model: Model) -> None:
     model.by_fast_path(["A sentence."])
 
 
-def _answer(target: Target, probabilities: NDArray[np.float64], outcome: int, abstained: bool) -> dict[str, Any]:
-    given = {label: round(float(p), DECIMALS) for label, p in zip(target.outcomes, probabilities, strict=False)}
-    return {
-        "label": target.outcomes[outcome],
-        "abstained": abstained,
-        "score": round(given[target.conciliatory] - given[target.other], DECIMALS),
-        "probabilities": given,
-    }
+def _in_words(taxonomy: Taxonomy, read: Reading, targets: Sequence[str] | None) -> list[dict[str, Any]]:
+    columns = [(taxonomy.ids.index(target_id), taxonomy[target_id]) for target_id in targets or taxonomy.ids]
+    answers = [_of_target(target, t, read.answers) for t, target in columns]
+    ids = [target.id for _, target in columns]
+    return [
+        {"targets": dict(zip(ids, row, strict=True)), "truncated": truncated}
+        for *row, truncated in zip(*answers, read.truncated.tolist(), strict=True)
+    ]
+
+
+def _of_target(target: Target, t: int, given: Answers) -> list[dict[str, Any]]:
+    outcomes = target.outcomes
+    # As plain numbers all at once: one by one they take as long as the tokenising.
+    probabilities = given.probabilities[:, t, : len(outcomes)].round(DECIMALS)
+    poles = (probabilities[:, outcomes.index(pole)] for pole in (target.conciliatory, target.other))
+    scores = np.subtract(*poles).round(DECIMALS)
+    rows = zip(
+        given.outcomes[:, t].tolist(),
+        given.abstained[:, t].tolist(),
+        scores.tolist(),
+        probabilities.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "label": outcomes[outcome],
+            "abstained": abstained,
+            "score": score,
+            "probabilities": dict(zip(outcomes, shares, strict=True)),
+        }
+        for outcome, abstained, score, shares in rows
+    ]
 
 
 def describe_targets(taxonomy: Taxonomy) -> list[dict[str, Any]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import bentoml
+import orjson
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,7 +28,8 @@ from serving.page import page_routes
 from serving.request_log import set_up_log
 from serving.routes import route_names
 from serving.schema import ScoreRequest, ScoreResponse
-from serving.scoring import describe_model, describe_targets, score_texts
+from serving.scoring import Asked, describe_model, describe_targets, score_together
+from serving.turns import own_turn, shared_turn
 from serving.usage import usage_here
 from serving.version import VERSION
 from serving.watching import METRICS_PATH, count_answers, metrics_answer, watch_batches
@@ -79,8 +83,6 @@ bound_connections()
 
 @bentoml.service(
     name="stance",
-    # One of each lane, see `serving.turns`.
-    threads=2,
     # Both by raw path, see `serving.watching` and `serving.request_log`, which take their place.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -116,15 +118,34 @@ class Stance:
         return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
-    def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
+    async def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
         """Stance of each text toward each target; what is asked has passed `serving.gate`."""
-        # One look at it: a model put in its place meanwhile does not mix into this answer.
-        model = self.model
-        results = score_texts(model, texts, targets, count=self.count)
+        asked = Asked(texts, targets)
         if explain:
-            for result, why in zip(results, explain_texts(model, texts, results, self.examples.of(model)), strict=True):
-                result["explanation"] = why
-        return JSONResponse({"model": {"version": model.version}, "results": results})
+            async with own_turn():
+                answer = await run_in_threadpool(self._explained, asked)
+        else:
+            answer = await shared_turn(asked, self._scored)
+        return Response(answer, media_type="application/json")
+
+    def _scored(self, asked: Sequence[Asked]) -> list[bytes]:
+        # One look at it: a model put in its place meanwhile does not mix into these answers.
+        model = self.model
+        return [_answer(model, results) for results in score_together(model, asked, self.count)]
+
+    def _explained(self, asked: Asked) -> bytes:
+        model = self.model
+        (results,) = score_together(model, [asked], self.count)
+        for result, why in zip(
+            results, explain_texts(model, asked.texts, results, self.examples.of(model)), strict=True
+        ):
+            result["explanation"] = why
+        return _answer(model, results)
+
+
+def _answer(model: Model, results: list[dict[str, Any]]) -> bytes:
+    """What `serving.schema.ScoreResponse` describes."""
+    return orjson.dumps({"model": {"version": model.version}, "results": results})
 
 
 # The decorators made a BentoML service of the class. What is added first is outside.

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter as Counts
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -45,6 +44,7 @@ class Metrics:
     seconds: Histogram
     waiting: Gauge
     queue: Gauge
+    turns: Histogram
     refused: Counter
     batches: Histogram
     texts: Counter
@@ -66,6 +66,7 @@ def metrics() -> Metrics:
         Histogram("stance_request_seconds", "From request to answer.", ["method", "route"], buckets=_SECONDS),
         Gauge("stance_requests_in_progress", "Requests not answered yet.", multiprocess_mode="livesum"),
         Gauge("stance_queue", "Scoring requests that wait for their turn.", multiprocess_mode="livesum"),
+        Histogram("stance_turn_requests", "Scoring requests that were answered in one turn.", buckets=_TEXTS),
         refused,
         Histogram("stance_batch_texts", "Texts that went through the encoder together.", buckets=_TEXTS),
         Counter("stance_texts", "Texts that were scored."),
@@ -95,13 +96,6 @@ def watch_batches(model: Model) -> None:
 
 def _count_batch(batch: Batch) -> None:
     metrics().batches.observe(len(batch.rows))
-
-
-@contextmanager
-def queued() -> Iterator[None]:
-    """Around the time that a scoring request waits for its turn."""
-    with metrics().queue.track_inprogress():
-        yield
 
 
 async def metrics_answer(request: Request) -> Response:

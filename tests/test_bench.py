@@ -75,6 +75,7 @@ def test_every_way_is_measured_on_the_same_texts(figures: dict[str, Any]) -> Non
     crowd = figures["single_text"]["http_16_clients"]
     # Each of them asked in both rounds; on a busy machine some are told to come again.
     assert crowd["requests"] + crowd["refused"] >= 2 * 16
+    assert 1 <= crowd["requests_a_turn"] <= 16
     assert 0 < figures["worker"]["megabytes"]["median"] <= figures["worker"]["peak_megabytes"]
     assert figures["worker"]["ready_seconds"]["low"] > 0
 

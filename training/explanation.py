@@ -142,7 +142,7 @@ def _read_to(model: Model, texts: Sequence[str]) -> list[int]:
     encoder = model.estimator.encoder()
     if encoder is None:
         return [len(text) for text in texts]
-    encodings = encoder.tokenize(texts)
+    encodings = encoder.tokenize_with_offsets(texts)
     return [
         max(end for _, end in each.offsets) if each.overflowing else len(text)
         for text, each in zip(texts, encodings, strict=True)

@@ -58,7 +58,7 @@ def states_encoder(package: EncoderPackage, layers: Sequence[int]) -> SentenceEn
 
 def read_texts(encoder: SentenceEncoder, texts: Sequence[str]) -> list[Read]:
     """Read sentences; see `states_encoder`."""
-    encodings = encoder.tokenize(texts)
+    encodings = encoder.tokenize_with_offsets(texts)
     read: list[Read | None] = [None] * len(texts)
     for rows, states, pooled in _computed(encoder, encodings):
         for place, i in enumerate(rows):
@@ -78,7 +78,7 @@ def read_and_keep(
     read: list[Read] = []
     for first in range(0, len(texts), _KEPT_TOGETHER):
         part = texts[first : first + _KEPT_TOGETHER]
-        encodings = encoder.tokenize(part)
+        encodings = encoder.tokenize_with_offsets(part)
         states, pooled = _kept(encoder, layers, part, encodings)
         borders = np.cumsum([0, *(len(encoding.ids) for encoding in encodings)]).tolist()
         read += [

@@ -131,6 +131,11 @@ class Reading:
     truncated: NDArray[np.bool_]
     fast: NDArray[np.bool_]
 
+    def rows(self, part: slice) -> Reading:
+        """Of some of the texts."""
+        answers = Answers(*(array[part] for array in self.answers.arrays()))
+        return Reading(answers, self.truncated[part], self.fast[part])
+
 
 def _json(value: object, *, indent: int | None = 2) -> bytes:
     return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +13,10 @@ from serving.analysis.holders import Voiced, voice_of, voices
 from serving.analysis.speakers import Reading
 from serving.analysis.tagger import Tagger
 from serving.analysis.totals import VOICES, Point, Total, Voice, totals_by
-from serving.scoring import DECIMALS, score_texts
-from training.answers import Answers
+from serving.scoring import DECIMALS, Count, score_texts
 from training.holder import Holder
 from training.model_folder import Model
 from training.outcomes import Progress
-
-Count = Callable[[Model, Sequence[str], Answers], None]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,10 @@ from typing import Any
 
 from labels.errors import StanceError
 from serving.gate import SCORE_PATH
+from serving.watching import METRICS_PATH
 
 _TIMEOUT = 60.0
+_TURNS = re.compile(rb"^stance_turn_requests_(sum|count) (\S+)$", re.M)
 
 
 class Client:
@@ -34,6 +37,11 @@ class Client:
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Status and answer of one request."""
         return self._ask("POST", SCORE_PATH, body)
+
+    def turns(self) -> tuple[float, float]:
+        """How many scoring requests the service has answered so far, and in how many turns."""
+        found = dict(_TURNS.findall(self._ask("GET", METRICS_PATH, b"")[1]))
+        return float(found.get(b"sum", 0)), float(found.get(b"count", 0))
 
     def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         try:

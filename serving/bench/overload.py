@@ -27,8 +27,9 @@ SCENARIO = Path(__file__).with_name("locustfile.py")
 USUAL, PAST = 0.8, 4.0
 """Of capacity: what is compared."""
 
-_CROWD = 3
-"""Users that ask one after another while capacity is measured: enough that one always waits; none is refused."""
+_CROWD, _LEAST_CROWD = 12, 3
+"""Users that ask one after another while capacity is measured, of single texts and of many: enough that requests share
+turns, and that one always waits; not so many that any is refused."""
 
 _MOST_A_USER = 1.0
 """Requests a second of one user, at most, where requests come at a rate: so that he has his answer before the next."""
@@ -76,7 +77,8 @@ def overload(texts: Sequence[str], plan: Plan, folder: Path | None = None, progr
         bodies = Path(name) / "bodies"
         bodies.write_bytes(b"\n".join(body_of(block_of(texts, n * plan.texts, plan.texts)) for n in range(_REQUESTS)))
         report("capacity", 0, 3)
-        closed = _phase(server, bodies, _CROWD, 0.0, max(5.0, plan.seconds / 3))
+        crowd = max(_LEAST_CROWD, _CROWD // plan.texts)
+        closed = _phase(server, bodies, crowd, 0.0, max(5.0, plan.seconds / 3))
         capacity = closed["statuses"].get("200", 0) / closed["seconds"]
         if not capacity:
             raise StanceError(f"the service answered nothing: {closed['failures']}")
@@ -129,6 +131,7 @@ def _phase(server: Server, bodies: Path, users: int, rate: float, seconds: float
     now, peak = server.worker_memory()
     return {
         "rate": round(rate, 1),
+        "reached": round(sum(found["statuses"].values()) / found["seconds"], 1),
         "load_before": round(load, 2),
         **found,
         "failed": sum(count for status, count in found["statuses"].items() if status not in ("200", "503")),

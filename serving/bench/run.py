@@ -63,6 +63,7 @@ class _Measured:
     speed: list[float] = field(default_factory=list)
     single: dict[str, list[list[float]]] = field(default_factory=dict)
     refused: int = 0
+    turns: list[tuple[float, float]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -234,8 +235,12 @@ def _single_turn(
     def together() -> list[float]:
         for each in crowd:
             each.connect()
+        client.connect()
+        before = client.turns()
         times, refused = timed_together(crowd, bodies)
-        measured.refused += refused
+        client.connect()
+        (requests, turns), measured.refused = client.turns(), measured.refused + refused
+        measured.turns.append((requests - before[0], turns - before[1]))
         return times
 
     turns: list[tuple[str, Callable[[], list[float]]]] = [
@@ -298,7 +303,8 @@ def _single(measured: _Measured) -> dict[str, Any]:
         if len(answered) == len(raw):
             over = [own - other for own, other in zip(medians, raw, strict=True)]
             figures[name]["p50_over_raw"] = spread(over).as_dict()
-    figures[f"http_{CROWD}_clients"]["refused"] = measured.refused
+    requests, turns = (sum(each) for each in zip(*measured.turns, strict=True))
+    figures[f"http_{CROWD}_clients"] |= {"refused": measured.refused, "requests_a_turn": round(requests / turns, 2)}
     return figures
 
 

@@ -146,7 +146,7 @@ def _past_capacity(figures: Mapping[str, Any]) -> Table:
     table = _table("", "", *columns)
     for name, which in (("80% of capacity", "usual"), ("4 × capacity", "past")):
         phase = figures[which]
-        row = [str(phase["rate"])]
+        row = [f"{phase['reached']} of {phase['rate']}"]
         for status in ("200", "503"):
             times = phase["milliseconds"].get(status, {})
             row += [str(phase["statuses"].get(status, 0)), str(times.get("p50", "–")), str(times.get("p99", "–"))]
@@ -308,6 +308,8 @@ def _single(single: Mapping[str, Any]) -> Table:
         shown = [str(row.get(share, "–")) for share in ("p50", "p95", "p99")]
         over = _range(row["p50_over_raw"]) if "p50_over_raw" in row else "–"
         table.add_row(_WAYS[name], *shown, over, str(row.get("refused", "")))
+        if "requests_a_turn" in row:
+            table.add_row(f"  of which {row['requests_a_turn']} share a turn, on average")
     return table
 
 
