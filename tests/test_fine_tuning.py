@@ -118,6 +118,17 @@ def test_a_student_follows_its_teacher(tuned: Path, meals: Path, tmp_path: Path)
     assert (both[0] == both[1]).mean() > 0.7
 
 
+@pytest.mark.slow
+def test_its_held_out_sentences_stand_for_all_in_a_learning_curve(tuned: Path, meals: Path, tmp_path: Path) -> None:
+    labels = ["--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml"]
+    options = ["--recipe", written(tmp_path), "--model", tuned, "--sizes", "5000", "--out", tmp_path / "curve.json"]
+    done = run_stance("learning-curve", *labels, *options)
+    assert done.returncode == 0, done.stderr
+    (point,) = json.loads((tmp_path / "curve.json").read_text())
+    overall = json.loads((tuned / "metrics.json").read_text())["overall"]["mean_macro_f1"]
+    assert point["figure"] == overall["value"]
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "says"),
     [

@@ -180,25 +180,3 @@ def test_a_recipe_is_checked_when_it_is_read(change: str, says: str, tmp_path: P
     assert done.returncode == 1
     assert str(recipe) in done.stderr
     assert says in done.stderr
-
-
-def test_a_learning_curve_rises_and_goes_on_where_it_was(meals: Path, tmp_path: Path) -> None:
-    arguments = ["--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml", "--recipe", "floor"]
-    arguments += ["--sizes", "12", "500", "--samples", "2"]
-    cache = {"STANCE_CACHE": str(tmp_path / "cache")}
-    done = run_stance("learning-curve", *arguments, "--out", tmp_path / "curve.json", **cache)
-    assert done.returncode == 0, done.stderr
-    points = json.loads((tmp_path / "curve.json").read_text())
-    trained = sum(row["split"] == "train" for row in meals_records())
-    assert [point["sentences"] < trained for point in points] == [True, True]
-    assert points[0]["sentences"] == 12 < points[1]["sentences"]
-    assert points[0]["figure"] < points[1]["figure"]
-    assert all(0 <= point["low"] <= point["figure"] <= point["high"] <= 1 for point in points)
-    # Two samples of twelve and one of all: what was scored is not scored again.
-    kept = sorted((tmp_path / "cache" / "learning-curves").iterdir())
-    assert len(kept) == 3
-    before = [path.stat().st_mtime_ns for path in kept]
-    done = run_stance("learning-curve", *arguments, "--out", tmp_path / "more.json", **cache)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "more.json").read_text()) == points
-    assert [path.stat().st_mtime_ns for path in kept] == before

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from labels.errors import StanceError
 from labels.records import first_problem
 from labels.taxonomy import Taxonomy
+from training.answers import fit_rules
 from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of
 from training.embedding_cache import cache_place, keep
 from training.held_out import folds_of, starts_with_any
+from training.held_out_sentences import held_out_sentences
 from training.metrics import Confusion, confusion, resampled, scores
+from training.model_folder import Model
 from training.outcomes import Progress
 from training.recipes import Recipe
 from training.resampling import RESAMPLES, figure
@@ -45,11 +48,37 @@ class Point(BaseModel):
         return self
 
 
+@dataclass(frozen=True)
+class Learner:
+    """What is trained on samples and scored.
+
+    Attributes:
+        name: of its curve.
+        deciding: all that decides its answers, fit for JSON.
+        answers: trained on the part `train` of some data, what it answers about texts: shape (texts, targets).
+    """
+
+    name: str
+    deciding: Mapping[str, Any]
+    answers: Callable[[LabelledData, Sequence[str], Progress | None], NDArray[np.integer]]
+
+
+def learner_of(recipe: Recipe) -> Learner:
+    """What `stance train` makes by a recipe."""
+
+    def answers(data: LabelledData, texts: Sequence[str], progress: Progress | None) -> NDArray[np.integer]:
+        return scored_by(train(data, recipe, progress), texts, progress).outcomes
+
+    return Learner(recipe.name, recipe.model_dump(), answers)
+
+
 def learning_curve(
     data: LabelledData,
     recipe: Recipe,
     sizes: Sequence[int],
     *,
+    learner: Learner | None = None,
+    known: Model | None = None,
     measure: str = "mean_macro_f1",
     samples: int = 3,
     progress: Progress | None = None,
@@ -61,8 +90,11 @@ def learning_curve(
 
     Args:
         data: labelled sentences; dev and test are not looked at.
-        recipe: how to train.
+        recipe: how to train, and how groups are dealt and samples drawn.
         sizes: numbers of sentences; one that is larger than what there is counts as all that there is.
+        learner: what is trained in place of the recipe, on the same samples.
+        known: a model of that recipe and those sentences: what it held out is taken for the size of all that there is,
+            which spares a training.
         measure: a figure of `training.metrics.Scores` that has no axes.
         samples: how many are drawn of each size, but for all that there is.
 
@@ -71,7 +103,8 @@ def learning_curve(
         random each time, so that it holds the chance of either.
 
     Raises:
-        StanceError: there are too few groups to hold any out, or see `train`.
+        StanceError: there are too few groups to hold any out, `known` is of another recipe or other sentences, or see
+            `train`.
     """
     part = data.part("train")
     units = units_of(part)
@@ -79,43 +112,55 @@ def learning_curve(
     if not folds:
         raise StanceError("there are too few groups to hold any out", hint="Label sentences of more documents.")
     rows, held = folds[0][0], part.select(folds[0][1].tolist())
+    learner = learner or learner_of(recipe)
     points = []
     for size in sorted({min(size, len(rows)) for size in sizes}):
-        drawn = [
-            np.random.default_rng([recipe.seed, sample]).permutation(rows)[:size]
-            for sample in range(1 if size == len(rows) else samples)
-        ]
-        tables = [_table_of(data, part.select(np.sort(of).tolist()), held, recipe, progress) for of in drawn]
-        points.append(_point(size, tables, measure, data.taxonomy, recipe))
+        if known and size == len(rows):
+            tables = [_table_of_known(known, recipe, part, held)]
+        else:
+            drawn = [
+                np.random.default_rng([recipe.seed, sample]).permutation(rows)[:size]
+                for sample in range(1 if size == len(rows) else samples)
+            ]
+            tables = [_table_of(data, part.select(np.sort(of).tolist()), held, learner, progress) for of in drawn]
+        points.append(_point(size, tables, measure, data.taxonomy, learner.name, recipe.seed))
     return points
 
 
 def _table_of(
-    data: LabelledData, sample: Dataset, held: Dataset, recipe: Recipe, progress: Progress | None
+    data: LabelledData, sample: Dataset, held: Dataset, learner: Learner, progress: Progress | None
 ) -> Confusion:
-    same = [fingerprint(sample), fingerprint(held), recipe.model_dump(), data.taxonomy.as_dict()]
+    same = [fingerprint(sample), fingerprint(held), learner.deciding, data.taxonomy.as_dict()]
     kept = cache_place("learning-curves", same).with_suffix(".json")
     if kept.is_file():
         return np.array(json.loads(kept.read_text(encoding="utf8")), np.int64)
-    model = train(replace(data, dataset=sample), recipe, progress)
-    given = scored_by(model, texts_of(held), progress).outcomes
+    given = learner.answers(replace(data, dataset=sample), texts_of(held), progress)
     table = confusion(outcome_matrix(held, data.taxonomy), given, units_of(held), data.taxonomy.width)
     keep(kept, json.dumps(table.tolist()))
     return table
 
 
-def _point(size: int, tables: Sequence[Confusion], measure: str, taxonomy: Taxonomy, recipe: Recipe) -> Point:
+def _table_of_known(known: Model, recipe: Recipe, part: Dataset, held: Dataset) -> Confusion:
+    """Of its answers to what it held out, each decided by what it says of other groups."""
+    if known.recipe != recipe or fingerprint(held_out_sentences(known, part)) != fingerprint(held):
+        raise StanceError(
+            f"the model {known.version} was not trained by the recipe '{recipe.name}', or held out other sentences",
+            hint="Leave it out; then all sentences are trained on too.",
+        )
+    of = known.held_out
+    labels = fit_rules(of.probabilities.astype(np.float64), of.outcomes, of.units, known.taxonomy, recipe).labels
+    return confusion(of.outcomes, labels, units_of(held), known.taxonomy.width)
+
+
+def _point(size: int, tables: Sequence[Confusion], measure: str, taxonomy: Taxonomy, name: str, seed: int) -> Point:
     values: list[Any] = [getattr(scores(table.sum(axis=0), taxonomy), measure) for table in tables]
     drawn: NDArray[Any] = np.array(
-        [
-            getattr(scores(resampled(table, resamples=RESAMPLES, seed=recipe.seed), taxonomy), measure)
-            for table in tables
-        ]
+        [getattr(scores(resampled(table, resamples=RESAMPLES, seed=seed), taxonomy), measure) for table in tables]
     )
     of = figure(np.mean(values), drawn.ravel())
     if of["value"] is None or of["low"] is None or of["high"] is None:
         raise StanceError(f"{measure} is undefined with {size} sentences", hint="Begin with more.")
-    return Point(sentences=size, figure=of["value"], low=of["low"], high=of["high"], name=recipe.name)
+    return Point(sentences=size, figure=of["value"], low=of["low"], high=of["high"], name=name)
 
 
 _POINTS = TypeAdapter(Annotated[list[Point], Field(min_length=1)])

@@ -80,7 +80,7 @@ def slice_figures(
     `error_ratio`: errors of the slice over those that the same labels meet in all sentences (indirect
     standardisation by target and labelled class). 1 is as elsewhere, 2 twice as many errors.
     """
-    wrong, expected = _errors(gold, outcomes)
+    wrong, expected = errors_of(gold, outcomes)
     units, rows = np.array(units_of(part)), list(part)
     dimensions: dict[str, list[dict[str, Any]]] = {}
     for key, (_, name_of) in DIMENSIONS.items():
@@ -114,7 +114,7 @@ def _place(key: str, about: Mapping[str, Any]) -> tuple[Any, ...]:
     return (about["name"],) if key == "year" else (-about["sentences"], about["name"])
 
 
-def _errors(gold: Outcomes, outcomes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def errors_of(gold: Outcomes, outcomes: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Errors of each sentence over targets, and how many its labels would lead one to expect."""
     wrong = ((outcomes != gold) & (gold != NOT_READ)).astype(float)
     expected = np.zeros_like(wrong)

@@ -99,6 +99,13 @@ def learning_curve(
     ],
     recipe: Annotated[list[str], typer.Option(help="Name or file of a recipe; may be repeated.")],
     sizes: Annotated[list[int], typer.Option("--sizes", help="Number of sentences; may be repeated.")],
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Also a peer, on the samples of the first recipe: setfit.")
+    ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model folder of one of the recipes: its held-out sentences stand for all, untrained anew."),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many samples of each size.")] = 3,
     measure: Annotated[
         str, typer.Option(help="Figure to draw: mean_macro_f1, issue_side_f1 or issue_pole_f1.")
@@ -109,21 +116,33 @@ def learning_curve(
     as_json: Json = False,
 ) -> None:
     """Train on more and more of the training part, and score on groups of it that are held out."""
-    from training.learning_curve import learning_curve
+    from training.learning_curve import learner_of, learning_curve
+    from training.model_folder import load_model
     from training.pages import OVERALL_TITLES
     from training.recipes import load_recipe
+    from training.setfit_peer import setfit_peer
     from training.train import read_labelled
 
     if measure not in OVERALL_TITLES:
         raise typer.BadParameter(f"must be {', '.join(OVERALL_TITLES)}", param_hint="--measure")
+    if set(peer or ()) - {"setfit"}:
+        raise typer.BadParameter("there is only the peer setfit", param_hint="--peer")
     if min(sizes) < 1:
         raise typer.BadParameter("must be at least 1", param_hint="--sizes")
     chosen = [load_recipe(name) for name in recipe]
+    known = {folder.recipe.name: folder for folder in map(load_model, model or ())}
+    if strangers := set(known) - {one.name for one in chosen}:
+        raise typer.BadParameter(f"of none of the recipes: {', '.join(sorted(strangers))}", param_hint="--model")
     data = read_labelled(tuple(labels or default_label_files()), load_taxonomy(targets), corpus)
+    learners = [(one, learner_of(one), known.get(one.name)) for one in chosen]
+    if peer:
+        learners.append((chosen[0], setfit_peer(), None))
     points: list[dict[str, Any]] = []
     with progress() as report:
-        for one in chosen:
-            curve = learning_curve(data, one, sizes, measure=measure, samples=samples, progress=report)
+        for one, learner, trained in learners:
+            curve = learning_curve(
+                data, one, sizes, learner=learner, known=trained, measure=measure, samples=samples, progress=report
+            )
             points += [point.model_dump() for point in curve]
     write_whole(out_file, json.dumps(points, indent=2) + "\n")
     if as_json:
