@@ -15,6 +15,7 @@ from labels.records import first_problem
 from labels.taxonomy import Taxonomy
 
 DEFAULT_WORDINGS = Path(__file__).parent / "propositions.yaml"
+FURTHER = Path(__file__).parent / "further_propositions.yaml"
 
 _Words = Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")]
 
@@ -34,6 +35,20 @@ class _Issue(_Both):
 
 class _File(_Frozen):
     propositions: dict[str, _Issue]
+
+
+class Further(_Frozen):
+    """A proposition beyond the taxonomy, with sentences written for this project."""
+
+    proposition: _Words
+    favor: tuple[_Words, ...]
+    against: tuple[_Words, ...]
+    neutral: tuple[_Words, ...]
+
+
+def further_propositions() -> list[Further]:
+    """All of `labels/further_propositions.yaml`."""
+    return [Further.model_validate(entry) for entry in yaml.safe_load(FURTHER.read_text(encoding="utf8"))]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from labels.taxonomy import Target, Taxonomy
 from training.answers import Answers
 from training.model_folder import Model
 from training.outcomes import Progress
+from training.relation import RELATION
+from training.relation_model import RelationModel
 
 DECIMALS = 6
 """Of the probabilities in an answer: finer than float32 rounding would be noise."""
@@ -63,6 +65,33 @@ def score_texts(
             "truncated": bool(read.truncated[n]),
             **({"path": "fast" if read.fast[n] else "encoder"} if fast else {}),
         }
+        for n in range(len(texts))
+    ]
+
+
+def score_propositions(
+    model: RelationModel, texts: Sequence[str], propositions: Sequence[str], progress: Progress | None = None
+) -> list[list[dict[str, Any]]]:
+    """The answer for each text, in their order, about each proposition, in theirs.
+
+    Returns:
+        for each text and proposition what `serving.schema.PropositionScore` describes.
+
+    Raises:
+        StanceError: the encoder is not installed, or a file of it has another hash.
+    """
+    given = model.relate(texts, propositions, progress)
+    return [
+        [
+            {
+                "proposition": proposition,
+                "zero_shot": True,
+                **_answer(RELATION, given.probabilities[n, p], int(given.outcomes[n, p]), bool(given.abstained[n, p])),
+                "truncated": bool(given.truncated[n, p]),
+                "version": model.version,
+            }
+            for p, proposition in enumerate(propositions)
+        ]
         for n in range(len(texts))
     ]
 

@@ -18,6 +18,7 @@ from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
+from serving.late_model import LateModel
 from serving.live_model import LiveModel
 from serving.observed import Observed
 from serving.openapi import openapi_document
@@ -25,7 +26,7 @@ from serving.page import page_routes
 from serving.request_log import set_up_log
 from serving.routes import route_names
 from serving.schema import ScoreRequest, ScoreResponse
-from serving.scoring import describe_model, describe_targets, score_texts
+from serving.scoring import describe_model, describe_targets, score_propositions, score_texts
 from serving.usage import usage_here
 from serving.version import VERSION
 from serving.watching import METRICS_PATH, count_answers, metrics_answer, watch_batches
@@ -94,6 +95,7 @@ class Stance:
         self.live = LiveModel(home_folder(), watch_batches)
         self.usage = usage_here()
         self.examples = OwnExamples()
+        self.relations = LateModel()
 
     @property
     def model(self) -> Model:
@@ -116,11 +118,21 @@ class Stance:
         return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
-    def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
+    def score(
+        self,
+        texts: list[str],
+        targets: list[str] | None = None,
+        propositions: list[str] | None = None,
+        explain: bool = False,
+    ) -> Response:
         """Stance of each text toward each target; what is asked has passed `serving.gate`."""
         # One look at it: a model put in its place meanwhile does not mix into this answer.
         model = self.model
         results = score_texts(model, texts, targets, count=self.count)
+        if propositions:
+            found = score_propositions(self.relations.get(), texts, propositions)
+            for result, answers in zip(results, found, strict=True):
+                result["propositions"] = answers
         if explain:
             for result, why in zip(results, explain_texts(model, texts, results, self.examples.of(model)), strict=True):
                 result["explanation"] = why

@@ -37,6 +37,7 @@ for _name in (
     "STANCE_RATE_LIMIT",
     "STANCE_SCORING_NEEDS_KEY",
     "STANCE_RUNTIME",
+    "STANCE_PROPOSITION_MODEL",
 ):
     os.environ.pop(_name, None)
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labels.exchange.benchmarks import Benchmark
 from labels.taxonomy import Target, Taxonomy
-from labels.wordings import Wordings
+from labels.wordings import Further, Wordings
 from training.dataset import outcome_matrix, texts_of, units_of
 from training.outcomes import NOT_READ, Outcomes
 from training.relation import RELATION, Pair, pair_of, swapped
@@ -128,10 +128,10 @@ def _words(wordings: Wordings, random: np.random.Generator) -> tuple[str, bool]:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments for and against many propositions.
+    """Texts for and against many propositions.
 
     Attributes:
-        texts: the arguments.
+        texts: arguments, or sentences.
         propositions: what each is about.
         outcomes: of RELATION.
     """
@@ -148,6 +148,22 @@ class Arguments:
             for record in benchmark.records
             if (label := next(iter(record.labels.values())))
         ]
+        return cls._of(found)
+
+    @classmethod
+    def further(cls, propositions: Sequence[Further]) -> Self:
+        """Of propositions with sentences, see `labels.wordings.further_propositions`."""
+        return cls._of(
+            [
+                (sentence, each.proposition, RELATION.outcome(label))
+                for each in propositions
+                for label in RELATION.classes
+                for sentence in getattr(each, label)
+            ]
+        )
+
+    @classmethod
+    def _of(cls, found: Sequence[tuple[str, str, int]]) -> Self:
         return cls(*(list(column) for column in zip(*found, strict=True))) if found else cls([], [], [])
 
 
@@ -220,23 +236,28 @@ def lesson_of_issues(
     sentences: IssueSentences,
     wordings: Mapping[str, Wordings],
     arguments: Arguments,
+    further: Arguments,
     *,
     passes: int,
     argument_share: float,
+    further_share: float,
     seed: int,
 ) -> PairLesson:
-    """Pairs of issues with some of arguments among them, so that what those taught is not forgotten.
+    """Pairs of issues, with pairs of other propositions among them: issues are few, and not all that will be asked.
 
     Args:
         sentences: of the issues that are learnt.
         wordings: of these issues.
         arguments: none, or some.
+        further: see `labels.wordings.further_propositions`.
         passes: see `issue_pairs`.
         argument_share: how many pairs of arguments for each pair of an issue.
+        further_share: how many pairs of further propositions, likewise.
         seed: of the drawing.
     """
     random = np.random.default_rng(seed)
     drawn = issue_pairs(sentences, wordings, passes, random)
     more = argument_pairs(arguments, round(len(drawn) * argument_share), random)
+    more += argument_pairs(further, round(len(drawn) * further_share), random)
     crossed = crossed_pairs(sentences, wordings, arguments, round(len(drawn) * _CROSSED / 2), random)
     return PairLesson.of([*drawn, *more, *crossed])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from labels.taxonomy import Target
 
 Pair = tuple[str, str]
@@ -20,6 +22,9 @@ RELATION = Target(
 _SIDES = (RELATION.outcome(RELATION.conciliatory), RELATION.outcome(RELATION.other))
 
 
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
 def swapped(outcome: int) -> int:
     """The outcome for the opposite proposition."""
     return _SIDES[1 - _SIDES.index(outcome)] if outcome in _SIDES else outcome
@@ -28,4 +33,6 @@ def swapped(outcome: int) -> int:
 def pair_of(sentence: str, proposition: str) -> Pair:
     """What is read; whether a proposition ends with a full stop makes no difference."""
     words = " ".join(proposition.split())
+    # A lone half of a surrogate pair, which no tokenizer takes, gives way to a mark.
+    words, sentence = (_HALF_A_PAIR.sub("\ufffd", text) for text in (words, sentence))
     return words.rstrip(".").rstrip() or words, sentence

@@ -31,11 +31,13 @@ class Taught:
         sentences: labelled for issues.
         wordings: of the issues.
         arguments: public ones; none where empty.
+        further: propositions beyond the issues.
     """
 
     sentences: IssueSentences
     wordings: Mapping[str, Wordings]
     arguments: Arguments
+    further: Arguments
 
 
 class RelationTraining:
@@ -89,8 +91,10 @@ class RelationTraining:
             sentences,
             taught.wordings,
             taught.arguments,
+            taught.further,
             passes=how.passes,
             argument_share=how.argument_share,
+            further_share=how.further_share,
             seed=self._recipe.seed,
         )
 

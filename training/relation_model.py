@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,6 +39,9 @@ from training.verified import read_verified
 FORMAT = 1
 RELATION_MODEL = Path(__file__).parent / "proposition_model"
 """The model that ships."""
+
+RELATION_MODEL_VARIABLE = "STANCE_PROPOSITION_MODEL"
+"""Environment variable that names the folder of another."""
 
 _ABOUT, _WEIGHTS, _METRICS, _MARKS = (
     "propositions.json",
@@ -77,6 +81,10 @@ class PairReader:
         self._encoder = SentenceEncoder(encoder_named(encoder), (MEAN, FIRST), adapters=adapted.adapters)
         self._heads = LogisticHeads(adapted.weights, adapted.bias, ())
 
+    def load(self) -> None:
+        """Read and verify the encoder now rather than at the first pair."""
+        self._encoder.load()
+
     def read(
         self, pairs: Sequence[Pair], progress: Progress | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -115,6 +123,10 @@ class RelationModel:
     def reader(self) -> PairReader:
         """The network."""
         return PairReader(self.encoder, self.adapted)
+
+    def load(self) -> None:
+        """See `PairReader.load`."""
+        self.reader.load()
 
     def relate(
         self, sentences: Sequence[str], propositions: Sequence[str], progress: Progress | None = None
@@ -179,13 +191,17 @@ class RelationModel:
 
 
 def load_relation_model(folder: Path | None = None) -> RelationModel:
-    """Read a model's folder (the one that ships where None), checking every file against the hash that it names.
+    """Read a model's folder, checking every file against the hash that it names.
+
+    Args:
+        folder: where None, the one that the environment names, or else the one that ships.
 
     Raises:
         StanceError: the folder is no such model of this format, a file is missing or was changed, or it was trained on
             other weights of its encoder than this version has.
     """
-    folder = folder or RELATION_MODEL
+    named = os.environ.get(RELATION_MODEL_VARIABLE)
+    folder = folder or (Path(named) if named else RELATION_MODEL)
     path = folder / _ABOUT
     try:
         about = json.loads(path.read_bytes())

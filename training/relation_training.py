@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from labels.wordings import Wordings
+from labels.wordings import Wordings, further_propositions
 from training.answers import Rule, fit_rules
 from training.dataset import column, fingerprint, outcome_matrix
 from training.held_out import folds_of, starts_with_any
@@ -79,7 +79,9 @@ def train_relations(
     """
     part = data.part("train")
     sentences = IssueSentences.of(part, data.taxonomy)
-    training = RelationTraining(recipe, Taught(sentences, wordings, arguments), progress)
+    training = RelationTraining(
+        recipe, Taught(sentences, wordings, arguments, Arguments.further(further_propositions())), progress
+    )
     eligible = ~starts_with_any(column(part, "source"), recipe.train_only)
     folds = folds_of(sentences.units, eligible, recipe.folds, recipe.seed)
     metrics: dict[str, Any] = {"method": "none: too few groups or issues to leave any out"}
