@@ -96,18 +96,25 @@ def _as_relation(column: NDArray[np.int8], target: Target) -> NDArray[np.int8]:
 
 
 def issue_pairs(
-    sentences: IssueSentences, wordings: Mapping[str, Wordings], passes: int, random: np.random.Generator
+    sentences: IssueSentences,
+    wordings: Mapping[str, Wordings],
+    passes: int,
+    most_of_issue: int,
+    random: np.random.Generator,
 ) -> list[tuple[Pair, int]]:
-    """Every sentence that touches an issue with words for or against it, and as many pairs that have nothing in common.
+    """Sentences that touch an issue with words for or against it, and as many pairs that have nothing in common.
 
-    Each pass draws other words: the opposite of a proposition as often as the same.
+    Each pass draws other words, the opposite of a proposition as often as the same; and of an issue that more
+    sentences touch than `most_of_issue`, other sentences.
     """
     drawn: list[tuple[Pair, int]] = []
-    related = np.argwhere(sentences.outcomes > 0)
+    every = np.argwhere(sentences.outcomes > 0)
     touches = np.any(sentences.outcomes > 0, axis=1)
     nothing = np.asarray(sentences.outcomes == 0)
     hard, easy = np.argwhere(nothing & touches[:, None]), np.argwhere(nothing & ~touches[:, None])
     for _ in range(passes):
+        order = every[random.permutation(len(every))]
+        related = np.concatenate([order[order[:, 1] == k][:most_of_issue] for k in range(len(sentences.issues))])
         chosen = [related]
         for places, share in ((hard, _RELATED_OF_ANOTHER), (easy, 1 - _RELATED_OF_ANOTHER)):
             if len(places):
@@ -239,6 +246,7 @@ def lesson_of_issues(
     further: Arguments,
     *,
     passes: int,
+    most_of_issue: int,
     argument_share: float,
     further_share: float,
     seed: int,
@@ -251,12 +259,13 @@ def lesson_of_issues(
         arguments: none, or some.
         further: see `labels.wordings.further_propositions`.
         passes: see `issue_pairs`.
+        most_of_issue: likewise.
         argument_share: how many pairs of arguments for each pair of an issue.
         further_share: how many pairs of further propositions, likewise.
         seed: of the drawing.
     """
     random = np.random.default_rng(seed)
-    drawn = issue_pairs(sentences, wordings, passes, random)
+    drawn = issue_pairs(sentences, wordings, passes, most_of_issue, random)
     more = argument_pairs(arguments, round(len(drawn) * argument_share), random)
     more += argument_pairs(further, round(len(drawn) * further_share), random)
     crossed = crossed_pairs(sentences, wordings, arguments, round(len(drawn) * _CROSSED / 2), random)

@@ -93,6 +93,7 @@ class RelationTraining:
             taught.arguments,
             taught.further,
             passes=how.passes,
+            most_of_issue=how.most_of_issue,
             argument_share=how.argument_share,
             further_share=how.further_share,
             seed=self._recipe.seed,

@@ -36,12 +36,14 @@ class IssueSettings(_Strict):
 
     Attributes:
         passes: how often each sentence that touches an issue is drawn, each time with other words for the issue.
+        most_of_issue: of sentences that touch one issue, at most so many a pass: none is to stand for all issues.
         argument_share: how many pairs of arguments, where there are any, for each pair of an issue.
         further_share: how many pairs of `labels/further_propositions.yaml`, likewise.
         tuning: how the network learns them; begins with the adapters that arguments gave.
     """
 
     passes: Count
+    most_of_issue: Count
     argument_share: Share
     further_share: Share
     tuning: TuningSettings

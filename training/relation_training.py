@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labels.wordings import Wordings, further_propositions
 from training.answers import Rule, fit_rules
 from training.dataset import column, fingerprint, outcome_matrix
+from training.encoder_packages import encoder_named
 from training.held_out import folds_of, starts_with_any
 from training.left_out import Asked, Reader, ask, fit_rule
 from training.low_rank import Adapted
@@ -29,12 +30,8 @@ from training.relation_recipe import RelationRecipe
 from training.scored import scored_by, unseen
 from training.train import LabelledData
 
-CARD = {
-    "labels": "made by a language model under labels/codebook.md; not by people",
-    "arguments": "IBM ArgQ-Rank-30kArgs (Gretz et al. 2020), CC BY-SA 3.0; none of its texts is in the model's folder",
-    "licence": "MIT",
-    "encoder_licence": "Apache-2.0",
-}
+_LABELS = "made by a language model under labels/codebook.md; not by people"
+_ARGUMENTS = "IBM ArgQ-Rank-30kArgs (Gretz et al. 2020), CC BY-SA 3.0; none of its texts is in this folder"
 
 
 @dataclass(frozen=True)
@@ -222,8 +219,14 @@ def _model(
                 "arguments": len(arguments.texts),
                 "subjects_of_arguments": len(set(arguments.propositions)),
             },
-            "card": CARD if arguments.texts else {k: v for k, v in CARD.items() if k != "arguments"},
+            "card": _card(arguments, recipe.encoder),
         },
         metrics=metrics,
         groups=marks(sentences.units),
     )
+
+
+def _card(arguments: Arguments, encoder: str) -> dict[str, str]:
+    card = {"labels": _LABELS, "licence": "MIT", "encoder_licence": encoder_named(encoder).licence}
+    # What is made from work under CC BY-SA is passed on under it.
+    return card | ({"arguments": _ARGUMENTS, "licence": "CC BY-SA 3.0"} if arguments.texts else {})

@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from labels.records import default_label_files
-from labels.taxonomy import DEFAULT_TARGETS, load_taxonomy
-from labels.wordings import DEFAULT_WORDINGS, read_wordings
+from labels.taxonomy import DEFAULT_TARGETS, Taxonomy, load_taxonomy
+from labels.wordings import DEFAULT_WORDINGS, Wordings, read_wordings
 from serving.commands.console import Corpus, Json, Labels, Targets, app, out, print_json, progress
 
 propositions_app = typer.Typer(
@@ -20,16 +20,19 @@ propositions_app = typer.Typer(
 app.add_typer(propositions_app, name="propositions")
 
 
+WordingsFile = Annotated[
+    Path | None,
+    typer.Option("--wordings", help="Issues in other words (YAML). Default: the project's, for its targets."),
+]
+
+
 @propositions_app.command()
 def train(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the model to write.")],
     labels: Labels = None,
     targets: Targets = DEFAULT_TARGETS,
     corpus: Corpus = None,
-    wordings: Annotated[
-        Path | None,
-        typer.Option("--wordings", help="Issues in other words (YAML). Default: the project's, for its targets."),
-    ] = None,
+    wordings: WordingsFile = None,
     arguments: Annotated[
         Path | None,
         typer.Option("--arguments", help="Public arguments to learn from first (CSV, docs/propositions.md)."),
@@ -53,7 +56,7 @@ def train(
 
     how = load_relation_recipe(recipe or DEFAULT_RELATION_RECIPE)
     taxonomy = load_taxonomy(targets)
-    words = read_wordings(wordings or (DEFAULT_WORDINGS if targets == DEFAULT_TARGETS else None), taxonomy)
+    words = _wordings(wordings, targets, taxonomy)
     public = Arguments.of(read_arguments(arguments)) if arguments else Arguments([], [], [])
     data = read_labelled(tuple(labels or default_label_files()), taxonomy, corpus)
     with progress() as report:
@@ -69,9 +72,52 @@ def train(
     _print_figures(model.metrics)
 
 
+@propositions_app.command()
+def evaluate(
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Folder of such a model. Default: the one that ships.")
+    ] = None,
+    labels: Labels = None,
+    targets: Targets = DEFAULT_TARGETS,
+    corpus: Corpus = None,
+    wordings: WordingsFile = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Part of --labels to score: train, dev or test. Default: the figures of its training."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how well a model judges issues that it was not taught: those left out in its training, or labels of yours."""
+    from training.relation_model import load_relation_model
+    from training.relation_scoring import scored
+    from training.train import read_labelled
+
+    trained = load_relation_model(model)
+    if split is None:
+        metrics = {"version": trained.version, **trained.metrics}
+    elif split not in ("train", "dev", "test"):
+        raise typer.BadParameter("must be train, dev or test", param_hint="--split")
+    else:
+        taxonomy = load_taxonomy(targets)
+        data = read_labelled(tuple(labels or default_label_files()), taxonomy, corpus)
+        with progress() as report:
+            metrics = scored(trained, data, split, _wordings(wordings, targets, taxonomy), report)
+    if as_json:
+        print_json(metrics)
+    else:
+        _print_figures(metrics)
+
+
+def _wordings(path: Path | None, targets: Path, taxonomy: Taxonomy) -> dict[str, Wordings]:
+    return read_wordings(path or (DEFAULT_WORDINGS if targets == DEFAULT_TARGETS else None), taxonomy)
+
+
 def _print_figures(metrics: Mapping[str, Any]) -> None:
-    out.print(metrics["method"])
-    for name, title in (("held_out", "Held-out sentences"), ("test", "Test part")):
+    if "method" in metrics:
+        out.print(metrics["method"])
+    if taught := metrics.get("taught"):
+        out.print(f"it was taught {', '.join(taught)}: figures of these are not those of issues without labels")
+    for name, title in (("held_out", "Held-out sentences"), ("test", "Test part"), ("scored", "Sentences")):
         if name in metrics:
             _print_part(metrics[name], title)
 
