@@ -27,6 +27,7 @@ import serving.commands.labelling
 import serving.commands.labels
 import serving.commands.merging
 import serving.commands.models
+import serving.commands.propositions
 import serving.commands.retraining
 import serving.commands.serving
 import serving.commands.training  # noqa: F401  # each module adds its commands

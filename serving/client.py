@@ -92,7 +92,12 @@ class StanceClient:
         self._http.close()
 
     def score(
-        self, texts: Sequence[str], targets: Sequence[str] | None = None, progress: Progress | None = None
+        self,
+        texts: Sequence[str],
+        targets: Sequence[str] | None = None,
+        progress: Progress | None = None,
+        *,
+        propositions: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """The answer for each text, in their order: see `results` in docs/service.md.
 
@@ -100,14 +105,17 @@ class StanceClient:
             texts: any number.
             targets: ids to answer for; all that the model has where None.
             progress: told how many texts are answered.
+            propositions: issues without labels to answer for as well, at most eight.
 
         Raises:
             StanceError: the service cannot be reached, refuses a text (`field` is `texts.N`, N its place among all of
                 them), or answers what no service does.
         """
         results: list[dict[str, Any]] = []
+        given = {"targets": targets, "propositions": propositions}
+        asked = {name: list(values) for name, values in given.items() if values}
         for part in in_requests(texts):
-            body = {"texts": part} | ({"targets": list(targets)} if targets else {})
+            body = {"texts": part, **asked}
             results += self._scored(body, len(part), len(results))
             if progress:
                 progress("scoring", len(results), len(texts))

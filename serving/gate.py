@@ -19,7 +19,15 @@ from serving.errors import RAISED, RequestError, error_response, plain_error
 from serving.observed import TEXTS
 from serving.rate_limits import RateLimits, rate_limit
 from serving.reading import Reading, body_seconds
-from serving.schema import MAX_CHARACTERS, MAX_EXPLAINED, MAX_TEXTS, ScoreRequest
+from serving.schema import (
+    MAX_CHARACTERS,
+    MAX_EXPLAINED,
+    MAX_PROPOSITION_CHARACTERS,
+    MAX_PROPOSITIONS,
+    MAX_TEXTS,
+    MAX_TEXTS_WITH_PROPOSITIONS,
+    ScoreRequest,
+)
 from serving.turns import Turns, longest_wait, placed, work_of, work_of_documents
 from serving.watching import REFUSED, metrics
 
@@ -35,6 +43,13 @@ _CODES = {
     ("texts", "string_too_long"): ("text_too_long", f"a text has at most {MAX_CHARACTERS} characters"),
     ("texts", "string_too_short"): ("empty_text", "a text must not be empty"),
     ("texts", "string_pattern_mismatch"): ("empty_text", "a text must not be empty"),
+    ("propositions", "too_long"): ("too_many_propositions", f"at most {MAX_PROPOSITIONS} propositions a request"),
+    ("propositions", "string_too_long"): (
+        "proposition_too_long",
+        f"a proposition has at most {MAX_PROPOSITION_CHARACTERS} characters",
+    ),
+    ("propositions", "string_too_short"): ("empty_proposition", "a proposition must not be empty"),
+    ("propositions", "string_pattern_mismatch"): ("empty_proposition", "a proposition must not be empty"),
 }
 
 
@@ -95,7 +110,7 @@ class Gate:
             # Whatever the client called it, it is JSON; curl's -d says it was a form.
             others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
             scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
-            work = work_of(request.texts, explained=request.explain)
+            work = work_of(request.texts, explained=request.explain, propositions=request.propositions or ())
         place = self._turns.lane(work).take(work)
         with _while_it_listens(receive, envelope) as left, placed(place):
             await self._app(scope, _replay(body, left), envelope.send)
@@ -110,6 +125,9 @@ def check_score_request(body: bytes, target_ids: Sequence[str]) -> ScoreRequest:
     request = parsed(ScoreRequest, body, _CODES)
     if request.explain and len(request.texts) > MAX_EXPLAINED:
         message = f"at most {MAX_EXPLAINED} texts a request that asks for explanations"
+        raise RequestError(400, message, code="too_many_texts", field="texts")
+    if request.propositions and len(request.texts) > MAX_TEXTS_WITH_PROPOSITIONS:
+        message = f"at most {MAX_TEXTS_WITH_PROPOSITIONS} texts a request that asks about propositions"
         raise RequestError(400, message, code="too_many_texts", field="texts")
     check_targets(request.targets, target_ids)
     return request

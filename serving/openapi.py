@@ -14,6 +14,7 @@ from serving.jobs_api import JOBS_PATH, RETRAIN_PATH
 from serving.labels_api import LABELS_PATH
 from serving.schema import (
     MAX_EXPLAINED,
+    MAX_TEXTS_WITH_PROPOSITIONS,
     ErrorResponse,
     JobResponse,
     JobsResponse,
@@ -44,10 +45,16 @@ def openapi_document(version: str) -> dict[str, Any]:
     """OpenAPI 3.1 of the service's own routes and BentoML's probes."""
     _, components = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REF)
     # Here, because BentoML, which reads the models too, knows no conditions.
-    components["$defs"]["ScoreRequest"] |= {
-        "if": {"properties": {"explain": {"const": True}}, "required": ["explain"]},
-        "then": {"properties": {"texts": {"maxItems": MAX_EXPLAINED}}},
-    }
+    components["$defs"]["ScoreRequest"]["allOf"] = [
+        {
+            "if": {"properties": {field: asked}, "required": [field]},
+            "then": {"properties": {"texts": {"maxItems": most}}},
+        }
+        for field, asked, most in (
+            ("explain", {"const": True}, MAX_EXPLAINED),
+            ("propositions", {"type": "array"}, MAX_TEXTS_WITH_PROPOSITIONS),
+        )
+    ]
     score = {
         "operationId": "score",
         "summary": "Stance of each text toward each target",

@@ -10,11 +10,15 @@ from serving.errors import CODES
 
 MAX_TEXTS = 256
 MAX_EXPLAINED = 8
+MAX_PROPOSITIONS = 8
+MAX_TEXTS_WITH_PROPOSITIONS = 64
+MAX_PROPOSITION_CHARACTERS = 300
 MAX_LABELS = 500
 MAX_CHARACTERS = 10_000
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, pattern=r"\S")]
+Proposition = Annotated[str, Field(min_length=1, max_length=MAX_PROPOSITION_CHARACTERS, pattern=r"\S")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Remark = Annotated[str, Field(max_length=2000)]
 Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])]
@@ -36,13 +40,24 @@ class ScoreRequest(BaseModel):
             min_length=1,
             max_length=MAX_TEXTS,
             description=f"One to {MAX_TEXTS} texts of at most {MAX_CHARACTERS} characters; {MAX_EXPLAINED} at most "
-            "where they are explained.",
+            f"where they are explained, {MAX_TEXTS_WITH_PROPOSITIONS} where propositions are asked about.",
             examples=[EXAMPLE_TEXTS],
         ),
     ]
     targets: Annotated[
         list[str] | None,
         Field(min_length=1, description="Targets to answer for; all where left out.", examples=[["posture"]]),
+    ] = None
+    propositions: Annotated[
+        list[Proposition] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_PROPOSITIONS,
+            description=f"Issues that nobody has labelled, up to {MAX_PROPOSITIONS}, each in a sentence of at most "
+            f"{MAX_PROPOSITION_CHARACTERS} characters that one can be for or against. Answered beside the targets, "
+            "much less surely (docs/propositions.md).",
+            examples=[["Turkey should join the union."]],
+        ),
     ] = None
     explain: Annotated[
         bool,
@@ -69,6 +84,27 @@ class TargetScore(BaseModel):
             examples=[{"unrelated": 0.03, "hawkish": 0.81, "neutral": 0.06, "dovish": 0.1}],
         ),
     ]
+
+
+class PropositionScore(BaseModel):
+    """What one text says of one proposition, by a model that no labels of the issue were at hand for."""
+
+    proposition: Annotated[str, Field(description="As it was given.")]
+    zero_shot: Annotated[Literal[True], Field(description="Always: nobody labelled anything for this proposition.")]
+    label: Annotated[Literal["unrelated", "favor", "neutral", "against"], Field(examples=["favor"])]
+    abstained: Annotated[
+        bool, Field(description="The label is not sure enough, as far as issues left out of training tell.")
+    ]
+    score: Annotated[float, Field(ge=-1, le=1, description="p(favor) − p(against).", examples=[0.4])]
+    probabilities: Annotated[
+        dict[str, float],
+        Field(
+            description="Of every label; calibrated on issues left out of training. They sum to 1.",
+            examples=[{"unrelated": 0.3, "favor": 0.5, "neutral": 0.1, "against": 0.1}],
+        ),
+    ]
+    truncated: Annotated[bool, Field(description="Proposition and text together are longer than is read.")]
+    version: Annotated[str, Field(description="Of the model for propositions.", examples=["propositions-0123456789ab"])]
 
 
 class CarriedWords(BaseModel):
@@ -138,6 +174,9 @@ class TextScore(BaseModel):
 
     targets: dict[str, TargetScore]
     truncated: Annotated[bool, Field(description="The text is longer than is read; its end did not count.")]
+    propositions: Annotated[
+        list[PropositionScore] | None, Field(description="In the order that they were given; only where they were.")
+    ] = None
     explanation: Annotated[TextExplanation | None, Field(description="Only where it was asked for.")] = None
 
 

@@ -13,6 +13,8 @@ from labels.taxonomy import Target, Taxonomy
 from training.answers import Answers
 from training.model_folder import Model, Reading
 from training.outcomes import Progress
+from training.relation import RELATION
+from training.relation_model import RelationModel, Relations
 
 Count = Callable[[Model, Sequence[str], Answers], None]
 """Told what a model answers, for all targets, before it is put in words."""
@@ -84,6 +86,34 @@ def score_together(model: Model, asked: Sequence[Asked], count: Count | None = N
     return [_in_words(model.taxonomy, read.rows(slice(first, end)), each.targets) for each, first, end in parts]
 
 
+def score_propositions(
+    model: RelationModel, texts: Sequence[str], propositions: Sequence[str], progress: Progress | None = None
+) -> list[list[dict[str, Any]]]:
+    """The answer for each text, in their order, about each proposition, in theirs.
+
+    Returns:
+        for each text and proposition what `serving.schema.PropositionScore` describes.
+
+    Raises:
+        StanceError: the encoder is not installed, or a file of it has another hash.
+    """
+    given = model.relate(texts, propositions, progress)
+    answers = [_of_target(RELATION, p, given) for p in range(len(propositions))]
+    return [
+        [
+            {
+                "proposition": proposition,
+                "zero_shot": True,
+                **answers[p][n],
+                "truncated": bool(given.truncated[n, p]),
+                "version": model.version,
+            }
+            for p, proposition in enumerate(propositions)
+        ]
+        for n in range(len(texts))
+    ]
+
+
 def check_fast(model: Model) -> None:
     """Before anything is scored with the fast path.
 
@@ -103,7 +133,7 @@ def _in_words(taxonomy: Taxonomy, read: Reading, targets: Sequence[str] | None) 
     ]
 
 
-def _of_target(target: Target, t: int, given: Answers) -> list[dict[str, Any]]:
+def _of_target(target: Target, t: int, given: Answers | Relations) -> list[dict[str, Any]]:
     outcomes = target.outcomes
     # As plain numbers all at once: one by one they take as long as the tokenising.
     probabilities = given.probabilities[:, t, : len(outcomes)].round(DECIMALS)

@@ -21,6 +21,7 @@ from serving.feeds_page import feeds_routes
 from serving.gate import SCORE_PATH, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
+from serving.late_model import LateModel
 from serving.live_model import LiveModel
 from serving.observed import Observed
 from serving.openapi import openapi_document
@@ -28,7 +29,7 @@ from serving.page import page_routes
 from serving.request_log import set_up_log
 from serving.routes import route_names
 from serving.schema import ScoreRequest, ScoreResponse
-from serving.scoring import Asked, describe_model, describe_targets, score_together
+from serving.scoring import Asked, describe_model, describe_targets, score_propositions, score_together
 from serving.turns import own_turn, shared_turn
 from serving.usage import usage_here
 from serving.version import VERSION
@@ -96,6 +97,7 @@ class Stance:
         self.live = LiveModel(home_folder(), watch_batches)
         self.usage = usage_here()
         self.examples = OwnExamples()
+        self.relations = LateModel()
 
     @property
     def model(self) -> Model:
@@ -118,12 +120,18 @@ class Stance:
         return self.live.ready
 
     @bentoml.api(route=SCORE_PATH, input_spec=ScoreRequest, output_spec=ScoreResponse)  # type: ignore[untyped-decorator]
-    async def score(self, texts: list[str], targets: list[str] | None = None, explain: bool = False) -> Response:
+    async def score(
+        self,
+        texts: list[str],
+        targets: list[str] | None = None,
+        propositions: list[str] | None = None,
+        explain: bool = False,
+    ) -> Response:
         """Stance of each text toward each target; what is asked has passed `serving.gate`."""
         asked = Asked(texts, targets)
-        if explain:
+        if explain or propositions:
             async with own_turn():
-                answer = await run_in_threadpool(self._explained, asked)
+                answer = await run_in_threadpool(self._alone, asked, propositions or (), explain)
         else:
             answer = await shared_turn(asked, self._scored)
         return Response(answer, media_type="application/json")
@@ -133,13 +141,17 @@ class Stance:
         model = self.model
         return [_answer(model, results) for results in score_together(model, asked, self.count)]
 
-    def _explained(self, asked: Asked) -> bytes:
+    def _alone(self, asked: Asked, propositions: Sequence[str], explain: bool) -> bytes:
         model = self.model
         (results,) = score_together(model, [asked], self.count)
-        for result, why in zip(
-            results, explain_texts(model, asked.texts, results, self.examples.of(model)), strict=True
-        ):
-            result["explanation"] = why
+        if propositions:
+            found = score_propositions(self.relations.get(), asked.texts, propositions)
+            for result, answers in zip(results, found, strict=True):
+                result["propositions"] = answers
+        if explain:
+            whys = explain_texts(model, asked.texts, results, self.examples.of(model))
+            for result, why in zip(results, whys, strict=True):
+                result["explanation"] = why
         return _answer(model, results)
 
 

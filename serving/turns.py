@@ -69,10 +69,14 @@ def longest_wait() -> float:
     return seconds_setting(WAIT_VARIABLE, WAIT)
 
 
-def work_of(texts: Sequence[str], *, explained: bool = False) -> int:
-    """What texts cost to answer, in characters: as far as they are read, and with what each costs besides."""
+def work_of(texts: Sequence[str], *, explained: bool = False, propositions: Sequence[str] = ()) -> int:
+    """What texts cost to answer, in characters: as far as they are read, and with what each costs besides.
+
+    Each text is read once more with each proposition.
+    """
     read = sum(_TEXT + min(len(text), _READ) for text in texts)
-    return read * (_EXPLAINED if explained else 1)
+    pairs = sum(_TEXT + min(len(words) + len(text), _READ) for words in propositions for text in texts)
+    return read * (_EXPLAINED if explained else 1) + pairs
 
 
 def work_of_documents(body: bytes) -> int:

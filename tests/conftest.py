@@ -32,7 +32,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOK
     os.environ.setdefault(_name, "1")
 # Whoever runs the tests may have settings of their own.
 for _name in [
-    name for name in os.environ if name.startswith("STANCE_") and name not in ("STANCE_CACHE", "STANCE_CORPUS")
+    name
+    for name in os.environ
+    if name.startswith("STANCE_") and name not in ("STANCE_CACHE", "STANCE_CORPUS", "STANCE_FEED_FILES")
 ]:
     del os.environ[_name]
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):

@@ -183,8 +183,8 @@ class SentenceEncoder:
         """Read and verify the weights now rather than at the first text."""
         _ = self.tokenizer, self._session if self.runtime == "onnx" else self._ctranslate2
 
-    def tokenize(self, texts: Sequence[str]) -> list[Encoding]:
-        """Token ids of each text, cut at `max_tokens`; `overflowing` holds what was cut off. They lack offsets."""
+    def tokenize(self, texts: Sequence[str | tuple[str, str]]) -> list[Encoding]:
+        """Token ids of texts or pairs, cut at `max_tokens`; `overflowing` holds what was cut off. They lack offsets."""
         encodings: list[Encoding] = self.tokenizer.encode_batch_fast(list(texts))
         return encodings
 
@@ -198,6 +198,12 @@ class SentenceEncoder:
         encodings = self.tokenize(texts)
         vectors = self._compute(encodings, progress) if self._cache is None else self.embed(texts, progress)
         return Embedded(vectors, np.array([bool(encoding.overflowing) for encoding in encodings], np.bool_))
+
+    def read_pairs(self, pairs: Sequence[tuple[str, str]], progress: Progress | None = None) -> Embedded:
+        """Embeddings of pairs, each read as one text, without a cache; and which pairs were cut."""
+        encodings = self.tokenize(pairs)
+        truncated = np.array([bool(encoding.overflowing) for encoding in encodings], np.bool_)
+        return Embedded(self._compute(encodings, progress), truncated)
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Embeddings of shape (texts, outputs × dimensions).

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +17,6 @@ from training.checkpoints import Checkpoint, Progressed
 from training.encoder import padded, read_tokenizer
 from training.encoder_packages import EncoderPackage
 from training.length_batches import shuffled_batches
-from training.lessons import Lesson
 from training.low_rank import DOWN, UP, Adapted
 from training.outcomes import Progress
 from training.recipes import TuningSettings
@@ -31,9 +31,19 @@ _NEVER = -1e9
 """Logit of an outcome that cannot be; finite, since 0 times infinity is not a number."""
 
 
+class Learnable(Protocol):
+    """What is to be learnt: see `training.lessons.Lesson`; the texts may be pairs, which are read as one."""
+
+    @property
+    def texts(self) -> Sequence[str | tuple[str, str]]: ...
+
+    @property
+    def aims(self) -> NDArray[np.float32]: ...
+
+
 def adapt(
     package: EncoderPackage,
-    lesson: Lesson,
+    lesson: Learnable,
     settings: TuningSettings,
     seed: int,
     *,

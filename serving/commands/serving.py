@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from labels.errors import StanceError
+from labels.settings import path_setting
 from serving.commands.console import (
     Fast,
     Json,
@@ -25,6 +26,7 @@ from serving.commands.console import (
     print_json,
     progress,
 )
+from serving.schema import MAX_PROPOSITION_CHARACTERS
 from serving.sentences import read_sentences
 from training.outcomes import Progress
 
@@ -47,6 +49,12 @@ def score(
         str | None, typer.Option(help="Ask the running service at this address; a key comes from STANCE_KEY.")
     ] = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Only this target; may be repeated.")] = None,
+    proposition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proposition", help="An issue without labels, as a sentence to be for or against; may be repeated."
+        ),
+    ] = None,
     fast: Fast = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +65,10 @@ def score(
         raise typer.BadParameter("give --model or --url: a service has its own model")
     if url and fast:
         raise typer.BadParameter("--fast is for scoring in this process; leave out --url")
-    scored = _by_service(url, target) if url else _in_process(model, target, fast)
+    for words in proposition or ():
+        if not words.strip() or len(words) > MAX_PROPOSITION_CHARACTERS:
+            raise typer.BadParameter(f"--proposition is a sentence of at most {MAX_PROPOSITION_CHARACTERS} characters")
+    scored = _by_service(url, target, proposition) if url else _in_process(model, target, proposition, fast)
     sentences = read_sentences(text, file)
     with progress() as report:
         results = scored([sentence.text for sentence in sentences], report)
@@ -68,20 +79,30 @@ def score(
             _print_readable(sentence.text, result)
 
 
-def _in_process(model: Path | None, targets: list[str] | None, fast: bool) -> Scored:
-    from serving.scoring import score_texts
+def _in_process(model: Path | None, targets: list[str] | None, propositions: list[str] | None, fast: bool) -> Scored:
+    from serving.scoring import score_propositions, score_texts
     from training.model_folder import load_model
+    from training.relation_model import load_relation_model
 
     trained = load_model(model_in_use(model))
     check_targets(targets, trained.taxonomy.ids)
-    return lambda texts, report: score_texts(trained, texts, targets or None, report, fast=fast)
+    relations = load_relation_model() if propositions else None
+
+    def scored(texts: Sequence[str], report: Progress) -> list[dict[str, Any]]:
+        results = score_texts(trained, texts, targets or None, report, fast=fast)
+        if relations and propositions:
+            found = score_propositions(relations, texts, propositions, report)
+            results = [{**result, "propositions": answers} for result, answers in zip(results, found, strict=True)]
+        return results
+
+    return scored
 
 
-def _by_service(url: str, targets: list[str] | None) -> Scored:
+def _by_service(url: str, targets: list[str] | None, propositions: list[str] | None) -> Scored:
     from serving.client import StanceClient
 
     client = StanceClient(url)
-    return lambda texts, report: client.score(texts, targets or None, report)
+    return lambda texts, report: client.score(texts, targets or None, report, propositions=propositions)
 
 
 def _print_readable(text: str, result: dict[str, Any]) -> None:
@@ -89,18 +110,25 @@ def _print_readable(text: str, result: dict[str, Any]) -> None:
     # Where "unrelated" is not sure, neither is that nothing was touched.
     shown = {k: v for k, v in result["targets"].items() if v["label"] != "unrelated" or v["abstained"]}
     for target_id, answer in shown.items():
-        share = answer["probabilities"][answer["label"]]
-        unsure = "   not sure enough" if answer["abstained"] else ""
-        out.print(
-            f"  {target_id:<26} {answer['label']:<10} score {answer['score']:+.2f}   p {share:.2f}{unsure}",
-            markup=False,
-        )
+        _print_answer(f"{target_id:<26}", answer)
     if not shown:
         out.print("  touches none of the targets")
+    for answer in result.get("propositions", ()):
+        out.print(f"  {answer['proposition']} (zero-shot)", markup=False)
+        _print_answer(" " * 26, answer)
     if result.get("path") == "fast":
         out.print("  answered by the fast path")
     if result["truncated"]:
         out.print("  only its beginning was read: the text is longer than the model takes")
+
+
+def _print_answer(what: str, answer: dict[str, Any]) -> None:
+    share = answer["probabilities"][answer["label"]]
+    unsure = "   not sure enough" if answer["abstained"] else ""
+    out.print(
+        f"  {what} {answer['label']:<10} score {answer['score']:+.2f}   p {share:.2f}{unsure}",
+        markup=False,
+    )
 
 
 @app.command(epilog=example("stance serve", "stance serve --model models/mine --port 8080"))
@@ -154,6 +182,7 @@ def _check_settings() -> None:
     from serving.request_log import log_form
     from serving.turns import longest_wait
     from serving.usage import counts_use
+    from training.relation_model import RELATION_MODEL_VARIABLE, load_relation_model
     from training.runtime import asked_threads, chosen_runtime
 
     for setting in (rate_limit, body_seconds, longest_wait, asked_threads, chosen_runtime, log_form):
@@ -161,6 +190,8 @@ def _check_settings() -> None:
     for switch in (scoring_needs_key, counts_use):
         switch()
     load_aliases()
+    if path_setting(RELATION_MODEL_VARIABLE):
+        load_relation_model()
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,0 +1,236 @@
+"""The model for issues without labels: what a sentence says of a proposition that nobody has labelled anything for.
+
+A folder without pickle, checked by hash when it is loaded: `propositions.json` (what it is, and the hashes of the
+others), `weights.safetensors`, `metrics.json` (figures on issues left out of training) and `trained_on.safetensors`
+(marks of the groups that it was trained on).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from labels.errors import StanceError
+from labels.files import replacing_folder, sync
+from labels.settings import path_setting
+from training.abstention import Abstention
+from training.answers import Rule
+from training.calibration import calibration_from
+from training.decision import decision_from
+from training.encoder import FIRST, MEAN, SentenceEncoder
+from training.encoder_packages import encoder_named
+from training.heads import LogisticHeads
+from training.low_rank import Adapted
+from training.outcomes import Progress
+from training.relation import RELATION, Pair, pair_of
+from training.verified import read_verified
+
+FORMAT = 1
+RELATION_MODEL = Path(__file__).parent / "proposition_model"
+"""The model that ships."""
+
+RELATION_MODEL_VARIABLE = "STANCE_PROPOSITION_MODEL"
+"""Environment variable that names the folder of another."""
+
+_ABOUT, _WEIGHTS, _METRICS, _MARKS = (
+    "propositions.json",
+    "weights.safetensors",
+    "metrics.json",
+    "trained_on.safetensors",
+)
+_MEND = "Train it again: `stance propositions train --out DIR`."
+
+
+@dataclass(frozen=True)
+class Relations:
+    """What sentences say of propositions.
+
+    Attributes:
+        probabilities: calibrated, shape (sentences, propositions, outcomes of RELATION).
+        outcomes: shape (sentences, propositions): the label, as an index into the outcomes of RELATION.
+        abstained: same shape: the label is not sure enough.
+        truncated: same shape: the end of the sentence was not read.
+    """
+
+    probabilities: NDArray[np.float64]
+    outcomes: NDArray[np.integer]
+    abstained: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+class PairReader:
+    """A trained network: pairs in, probabilities out; needs no torch.
+
+    Args:
+        encoder: name in `training.encoder_packages.ENCODERS`.
+        adapted: what was trained.
+    """
+
+    def __init__(self, encoder: str, adapted: Adapted) -> None:
+        self._encoder = SentenceEncoder(encoder_named(encoder), (MEAN, FIRST), adapters=adapted.adapters)
+        self._heads = LogisticHeads(adapted.weights, adapted.bias, ())
+
+    def load(self) -> None:
+        """Read and verify the encoder now rather than at the first pair."""
+        self._encoder.load()
+
+    def read(
+        self, pairs: Sequence[Pair], progress: Progress | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Probabilities, not calibrated, of shape (pairs, outcomes of RELATION), and which pairs are too long.
+
+        Raises:
+            StanceError: the encoder is not installed, or a file of it has another hash.
+        """
+        read = self._encoder.read_pairs(pairs, progress)
+        return self._heads.predict_proba(read.vectors)[:, 0], read.truncated
+
+
+@dataclass(frozen=True)
+class RelationModel:
+    """Says what sentences say of propositions.
+
+    Attributes:
+        adapted: what was trained.
+        rule: how probabilities become answers, fitted on issues that were left out of training.
+        encoder: its name in `training.encoder_packages.ENCODERS`.
+        about: recipe, data and card.
+        metrics: figures on issues that were left out of training.
+        groups: marks of the groups that it was trained on, see `training.marks`.
+        version: ends with twelve digits of the hash of all that decides its answers.
+    """
+
+    adapted: Adapted
+    rule: Rule
+    encoder: str
+    about: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    groups: NDArray[np.uint64]
+    version: str = ""
+
+    @cached_property
+    def reader(self) -> PairReader:
+        """The network."""
+        return PairReader(self.encoder, self.adapted)
+
+    def load(self) -> None:
+        """See `PairReader.load`."""
+        self.reader.load()
+
+    def relate(
+        self, sentences: Sequence[str], propositions: Sequence[str], progress: Progress | None = None
+    ) -> Relations:
+        """What each sentence says of each proposition.
+
+        Raises:
+            StanceError: see `PairReader.read`.
+        """
+        shape = (len(sentences), len(propositions))
+        given, truncated = self.reader.read([pair_of(s, p) for s in sentences for p in propositions], progress)
+        probabilities = self.rule.calibration.apply(given)
+        labels = self.rule.decision.labels(probabilities, RELATION)
+        confidences = probabilities[np.arange(len(labels)), labels]
+        abstained = self.rule.abstention.abstains(labels, confidences)
+        return Relations(
+            probabilities.reshape(*shape, -1),
+            labels.reshape(shape),
+            abstained.reshape(shape),
+            truncated.reshape(shape),
+        )
+
+    def save(self, folder: Path) -> RelationModel:
+        """Write it, whole or not at all; an older one there is replaced.
+
+        Returns:
+            the model with its version.
+
+        Raises:
+            StanceError: the folder exists and is not such a model, or cannot be written.
+        """
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.adapted.tensors().items()}
+        files = {
+            _WEIGHTS: save_safetensors(tensors),
+            _METRICS: _json(self.metrics),
+            _MARKS: save_safetensors({"groups": self.groups}),
+        }
+        deciding = {
+            "encoder": {"name": self.encoder, **encoder_named(self.encoder).about()},
+            "rule": self.rule.as_dict(),
+            "weights": hashlib.sha256(files[_WEIGHTS]).hexdigest(),
+        }
+        version = f"propositions-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
+        files[_ABOUT] = _json(
+            {
+                "format": FORMAT,
+                "version": version,
+                **{name: deciding[name] for name in ("encoder", "rule")},
+                "about": self.about,
+                "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            }
+        )
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
+        with replacing_folder(folder, (_ABOUT,), "a model for propositions") as fresh:
+            for name, content in files.items():
+                (fresh / name).write_bytes(content)
+                sync(fresh / name)
+        return replace(self, version=version)
+
+
+def load_relation_model(folder: Path | None = None) -> RelationModel:
+    """Read a model's folder, checking every file against the hash that it names.
+
+    Args:
+        folder: where None, the one that the environment names, or else the one that ships.
+
+    Raises:
+        StanceError: the folder is no such model of this format, a file is missing or was changed, or it was trained on
+            other weights of its encoder than this version has.
+    """
+    folder = folder or path_setting(RELATION_MODEL_VARIABLE) or RELATION_MODEL
+    path = folder / _ABOUT
+    try:
+        about = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise StanceError(f"is not a model for propositions (it has no {_ABOUT})", path=folder, hint=_MEND) from error
+    except (OSError, ValueError) as error:
+        raise StanceError(f"cannot be read: {error}", path=path) from error
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise StanceError(f"is of format {found}; this version reads format {FORMAT}", path=path, hint=_MEND)
+    try:
+        contents = {name: read_verified(folder / name, sha256, _MEND) for name, sha256 in about["files"].items()}
+        encoder, rule = about["encoder"], about["rule"]
+        encoder_named(encoder["name"]).check_same(encoder)
+        return RelationModel(
+            adapted=Adapted.restored(load_safetensors(contents[_WEIGHTS])),
+            rule=Rule(
+                calibration_from(rule["calibration"]),
+                decision_from(rule["decision"]),
+                Abstention(**rule["abstention"]),
+            ),
+            encoder=encoder["name"],
+            about=about["about"],
+            metrics=json.loads(contents[_METRICS]),
+            groups=load_safetensors(contents[_MARKS])["groups"],
+            version=about["version"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
+        raise StanceError(f"is damaged: {error!r}", path=folder, hint=_MEND) from error
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

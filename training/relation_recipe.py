@@ -1,0 +1,90 @@
+"""The recipe of the model for issues without labels, validated when it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from labels.errors import StanceError
+from labels.records import first_problem
+from training.recipes import AbstentionSettings, Count, Share, TuningSettings
+
+DEFAULT_RELATION_RECIPE = Path(__file__).parent / "propositions.yaml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArgumentSettings(_Strict):
+    """How public arguments are learnt.
+
+    Attributes:
+        pairs: how many are drawn.
+        tuning: how the network learns them.
+    """
+
+    pairs: Count
+    tuning: TuningSettings
+
+
+class IssueSettings(_Strict):
+    """How labelled issues are learnt.
+
+    Attributes:
+        passes: how often each sentence that touches an issue is drawn, each time with other words for the issue.
+        most_of_issue: of sentences that touch one issue, at most so many a pass: none is to stand for all issues.
+        argument_share: how many pairs of arguments, where there are any, for each pair of an issue.
+        further_share: how many pairs of `labels/further_propositions.yaml`, likewise.
+        tuning: how the network learns them; begins with the adapters that arguments gave.
+    """
+
+    passes: Count
+    most_of_issue: Count
+    argument_share: Share
+    further_share: Share
+    tuning: TuningSettings
+
+
+class RelationRecipe(_Strict):
+    """How the model is trained.
+
+    Attributes:
+        encoder: name in `training.encoder_packages.ENCODERS`.
+        seed: of drawing pairs and of learning.
+        folds: into how many parts the groups are dealt; one of them is held out.
+        train_only: beginnings of the sources whose sentences are never held out.
+        arguments: first.
+        issues: then.
+        abstention: the share of wrong answers that is tolerated, where an answer is not marked as unsure.
+    """
+
+    name: str
+    title: str
+    encoder: str
+    seed: int = 0
+    folds: Annotated[int, Field(ge=2)] = 5
+    train_only: list[str] = []
+    arguments: ArgumentSettings
+    issues: IssueSettings
+    abstention: AbstentionSettings
+
+
+def load_relation_recipe(path: Path = DEFAULT_RELATION_RECIPE) -> RelationRecipe:
+    """A recipe from its file.
+
+    Raises:
+        StanceError: it cannot be read, or is none.
+    """
+    try:
+        return RelationRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf8")))
+    except OSError as error:
+        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StanceError(f"is not YAML: {error}", path=path) from error
+    except ValidationError as error:
+        field, message = first_problem(error)
+        raise StanceError(message, path=path, field=field) from error
