@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from labels.errors import StanceError, needs_package
 from labels.wordings import Wordings
 from training.encoder_packages import encoder_named
+from training.features import EncoderFeatures
 from training.low_rank import Adapted
 from training.outcomes import Progress
 from training.pairs import Arguments, IssueSentences, PairLesson, argument_pairs, lesson_of_issues
+from training.relation_model import Nearness, cosines
 from training.relation_recipe import RelationRecipe
 
 if TYPE_CHECKING:
@@ -135,6 +137,14 @@ class RelationTraining:
         for name, tensor in sorted((start or {}).items()):
             digest.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
         return f"pairs-{digest.hexdigest()[:24]}"
+
+    def nearness(self, lesson: PairLesson) -> Nearness:
+        """What best tells related pairs of a lesson from others by the cosine of their embeddings."""
+        from sklearn.linear_model import LogisticRegression
+
+        features = EncoderFeatures(self._recipe.encoder, [self._package.layers], cache=True)
+        model = LogisticRegression().fit(cosines(features.encoder(), lesson.texts)[:, None], lesson.aims[:, 0, 0] < 0.5)
+        return float(model.coef_[0, 0]), float(model.intercept_[0])
 
     def forget(self) -> None:
         """Remove what was kept to go on from after an interruption."""

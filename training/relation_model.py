@@ -30,6 +30,7 @@ from training.calibration import calibration_from
 from training.decision import decision_from
 from training.encoder import FIRST, MEAN, SentenceEncoder
 from training.encoder_packages import encoder_named
+from training.features import EncoderFeatures
 from training.heads import LogisticHeads
 from training.low_rank import Adapted
 from training.outcomes import Progress
@@ -52,6 +53,12 @@ _ABOUT, _WEIGHTS, _METRICS, _MARKS = (
 _MEND = "Train it again: `stance propositions train --out DIR`."
 
 
+Nearness = tuple[float, float]
+"""Factor and constant of a logistic function."""
+
+_LEAST = 1e-9
+
+
 @dataclass(frozen=True)
 class Relations:
     """What sentences say of propositions.
@@ -70,20 +77,30 @@ class Relations:
 
 
 class PairReader:
-    """A trained network: pairs in, probabilities out; needs no torch.
+    """Pairs in, probabilities out; needs no torch.
+
+    Whether they have to do with each other at all is decided by how near the two embeddings of the encoder as it was
+    published are: for issues that were left out of training that is better than what the network says. The network,
+    which reads both together, divides the rest among the other outcomes.
 
     Args:
         encoder: name in `training.encoder_packages.ENCODERS`.
         adapted: what was trained.
+        nearness: factor and constant of the logistic function of the cosine.
+        cache: whether embeddings of the encoder as published are kept on disk.
     """
 
-    def __init__(self, encoder: str, adapted: Adapted) -> None:
-        self._encoder = SentenceEncoder(encoder_named(encoder), (MEAN, FIRST), adapters=adapted.adapters)
+    def __init__(self, encoder: str, adapted: Adapted, nearness: Nearness, *, cache: bool = False) -> None:
+        package = encoder_named(encoder)
+        self._encoder = SentenceEncoder(package, (MEAN, FIRST), adapters=adapted.adapters)
+        self._published = EncoderFeatures(encoder, [package.layers], cache=cache).encoder()
         self._heads = LogisticHeads(adapted.weights, adapted.bias, ())
+        self._nearness = nearness
 
     def load(self) -> None:
         """Read and verify the encoder now rather than at the first pair."""
         self._encoder.load()
+        self._published.load()
 
     def read(
         self, pairs: Sequence[Pair], progress: Progress | None = None
@@ -94,7 +111,21 @@ class PairReader:
             StanceError: the encoder is not installed, or a file of it has another hash.
         """
         read = self._encoder.read_pairs(pairs, progress)
-        return self._heads.predict_proba(read.vectors)[:, 0], read.truncated
+        given = self._heads.predict_proba(read.vectors)[:, 0]
+        factor, constant = self._nearness
+        related = 1 / (1 + np.exp(-(factor * cosines(self._published, pairs) + constant)))
+        given[:, 1:] *= (related / np.maximum(given[:, 1:].sum(axis=1), _LEAST))[:, None]
+        given[:, 0] = 1 - related
+        return given, read.truncated
+
+
+def cosines(encoder: SentenceEncoder, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """How near proposition and sentence are; `encoder` gives embeddings of length 1, each text's once."""
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    row_of = {text: i for i, text in enumerate(texts)}
+    vectors = encoder.embed(texts)
+    first, second = (vectors[[row_of[pair[k]] for pair in pairs]] for k in (0, 1))
+    return np.asarray((first * second).sum(axis=1), np.float64)
 
 
 @dataclass(frozen=True)
@@ -103,6 +134,7 @@ class RelationModel:
 
     Attributes:
         adapted: what was trained.
+        nearness: see `PairReader`.
         rule: how probabilities become answers, fitted on issues that were left out of training.
         encoder: its name in `training.encoder_packages.ENCODERS`.
         about: recipe, data and card.
@@ -112,6 +144,7 @@ class RelationModel:
     """
 
     adapted: Adapted
+    nearness: Nearness
     rule: Rule
     encoder: str
     about: Mapping[str, Any]
@@ -122,7 +155,7 @@ class RelationModel:
     @cached_property
     def reader(self) -> PairReader:
         """The network."""
-        return PairReader(self.encoder, self.adapted)
+        return PairReader(self.encoder, self.adapted, self.nearness)
 
     def load(self) -> None:
         """See `PairReader.load`."""
@@ -166,6 +199,7 @@ class RelationModel:
         }
         deciding = {
             "encoder": {"name": self.encoder, **encoder_named(self.encoder).about()},
+            "nearness": list(self.nearness),
             "rule": self.rule.as_dict(),
             "weights": hashlib.sha256(files[_WEIGHTS]).hexdigest(),
         }
@@ -174,7 +208,7 @@ class RelationModel:
             {
                 "format": FORMAT,
                 "version": version,
-                **{name: deciding[name] for name in ("encoder", "rule")},
+                **{name: deciding[name] for name in ("encoder", "nearness", "rule")},
                 "about": self.about,
                 "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             }
@@ -217,6 +251,7 @@ def load_relation_model(folder: Path | None = None) -> RelationModel:
         encoder_named(encoder["name"]).check_same(encoder)
         return RelationModel(
             adapted=Adapted.restored(load_safetensors(contents[_WEIGHTS])),
+            nearness=_pair(about["nearness"]),
             rule=Rule(
                 calibration_from(rule["calibration"]),
                 decision_from(rule["decision"]),
@@ -230,6 +265,11 @@ def load_relation_model(folder: Path | None = None) -> RelationModel:
         )
     except (KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint=_MEND) from error
+
+
+def _pair(given: Sequence[float]) -> Nearness:
+    factor, constant = given
+    return float(factor), float(constant)
 
 
 def _json(value: object) -> bytes:

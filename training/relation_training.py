@@ -25,7 +25,7 @@ from training.relation import RELATION
 from training.relation_baselines import BASELINES, Baseline
 from training.relation_figures import ZERO_SHOT, left_out_figures
 from training.relation_learning import RelationTraining, Taught
-from training.relation_model import PairReader, RelationModel
+from training.relation_model import Nearness, PairReader, RelationModel
 from training.relation_recipe import RelationRecipe
 from training.scored import scored_by, unseen
 from training.train import LabelledData
@@ -91,7 +91,8 @@ def train_relations(
         }
         rule, metrics = _judged(data, part, test, left, recipe, beside, wordings, score_test, progress)
     adapted = training.learn("all issues", np.arange(len(sentences.texts)))
-    model = _model(adapted, rule, metrics, data, part, sentences, arguments, recipe)
+    nearness = training.nearness(training.lesson(np.arange(len(sentences.texts))))
+    model = _model(adapted, nearness, rule, metrics, data, part, sentences, arguments, recipe)
     training.forget()
     return model
 
@@ -110,8 +111,8 @@ def _leave_out(
     progress: Progress | None,
 ) -> _LeftOut:
     adapted = training.learn(f"without {issue}", train, issue)
-    readers: dict[str, Reader] = {ZERO_SHOT: PairReader(recipe.encoder, adapted)}
     lesson = training.lesson(train, issue)
+    readers: dict[str, Reader] = {ZERO_SHOT: PairReader(recipe.encoder, adapted, training.nearness(lesson), cache=True)}
     for name in BASELINES:
         readers[name] = Baseline(name, recipe.encoder).fit(lesson, progress)
     asked = {name: ask(reader, held_out, issue, wordings, progress) for name, reader in readers.items()}
@@ -190,6 +191,7 @@ def _relations(outcomes: Outcomes, data: LabelledData, issues: Sequence[str]) ->
 
 def _model(
     adapted: Adapted,
+    nearness: Nearness,
     rule: Rule,
     metrics: Mapping[str, Any],
     data: LabelledData,
@@ -206,6 +208,7 @@ def _model(
     }
     return RelationModel(
         adapted=adapted,
+        nearness=nearness,
         rule=rule,
         encoder=recipe.encoder,
         about={
