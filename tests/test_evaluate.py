@@ -40,6 +40,7 @@ def report(meals: Path, meals_model: Path, tmp_path_factory: pytest.TempPathFact
     labels = ["--labels", write_lines(folder / "labels.jsonl", rows)]
     curve = folder / "curve.json"
     points = [{"sentences": n, "figure": n / 100, "low": n / 200, "high": 0.9} for n in (60, 30)]
+    points += [{**points[0], "name": name, "measure": "issue_side_f1"} for name in ("floor", "peer", "fourth")]
     curve.write_text(json.dumps(points), encoding="utf8")
     done = run_stance(
         "train", *labels, "--targets", meals / "targets.yaml", "--recipe", recipe, "--out", folder / "model"
@@ -129,8 +130,10 @@ def test_metrics_are_as_the_schema_says(report: Path, scored: tuple[Path, Path])
 
 def test_a_learning_curve_stands_in_the_report_by_rising_sentences(report: Path) -> None:
     curve = json.loads((report / "metrics.json").read_text())["learning_curve"]
-    assert [point["sentences"] for point in curve] == [30, 60]
-    assert "0.60 [0.30, 0.90]" in (report / "report.html").read_text(encoding="utf8")
+    assert [point["sentences"] for point in curve if point["name"] == "figure"] == [30, 60]
+    page = (report / "report.html").read_text(encoding="utf8")
+    assert "0.60 [0.30, 0.90]" in page
+    assert "<td>peer</td><td>(issue, side) micro-F1</td><td>60</td>" in page
 
 
 @pytest.mark.parametrize(

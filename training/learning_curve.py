@@ -31,7 +31,11 @@ from training.train import LabelledData, train
 
 
 class Point(BaseModel):
-    """A figure and its interval after training on so many sentences; points of one name make a curve."""
+    """A figure and its interval after training on so many sentences; points of one name make a curve.
+
+    Attributes:
+        measure: which figure, a key of `training.pages.OVERALL_TITLES` or words of your own; "" where it is not said.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -40,6 +44,7 @@ class Point(BaseModel):
     low: float
     high: float
     name: str = "figure"
+    measure: str = ""
 
     @model_validator(mode="after")
     def _in_order(self) -> Point:
@@ -160,7 +165,7 @@ def _point(size: int, tables: Sequence[Confusion], measure: str, taxonomy: Taxon
     of = figure(np.mean(values), drawn.ravel())
     if of["value"] is None or of["low"] is None or of["high"] is None:
         raise StanceError(f"{measure} is undefined with {size} sentences", hint="Begin with more.")
-    return Point(sentences=size, figure=of["value"], low=of["low"], high=of["high"], name=name)
+    return Point(sentences=size, figure=of["value"], low=of["low"], high=of["high"], name=name, measure=measure)
 
 
 _POINTS = TypeAdapter(Annotated[list[Point], Field(min_length=1)])

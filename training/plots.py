@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from training.pages import OVERALL_TITLES
+
 INK, FAINT, LINE = "#1c2429", "#5c676e", "#d9dfe2"
 COLOURS = {"model": "#1f6f8b", "floor": "#b0791f", "agreement": "#6b6b6b"}
 NAMES = {"model": "model", "floor": "floor (TF-IDF)", "agreement": "agreement of the passes"}
@@ -145,10 +147,12 @@ _LOG_FROM = 20
 def learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
     """Figures by the number of training sentences, with intervals."""
     names = list(dict.fromkeys(point["name"] for point in points))
+    colours = list(COLOURS.values())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7, 3.6))
         panel = figure.subplots()
-        for name, colour in zip(names, list(COLOURS.values()) * len(names), strict=False):
+        for number, name in enumerate(names):
+            colour, around = colours[number % len(colours)], number // len(colours)
             curve = [point for point in points if point["name"] == name]
             sentences = [point["sentences"] for point in curve]
             panel.fill_between(
@@ -159,17 +163,21 @@ def learning_curve(points: Sequence[Mapping[str, Any]]) -> str:
                 alpha=0.18,
                 linewidth=0,
             )
-            panel.plot(sentences, [point["figure"] for point in curve], "o-", color=colour, label=name)
+            # Where there are more curves than colours, a mark and a line tell those of one colour apart.
+            line = ("o-", "s--", "^:")[around % 3]
+            panel.plot(sentences, [point["figure"] for point in curve], line, color=colour, label=name)
         panel.set_xlabel("training sentences")
         sizes = [point["sentences"] for point in points]
         if max(sizes) > _LOG_FROM * min(sizes):
             panel.set_xscale("log")
         else:
             panel.set_xlim(left=0)
+        measures = list(dict.fromkeys(point["measure"] for point in points if point["measure"]))
         if len(names) == 1:
             panel.set_ylabel(names[0])
         else:
-            panel.legend(loc="lower right")
+            panel.legend(loc="upper left")
+            panel.set_ylabel(", ".join(OVERALL_TITLES.get(measure, measure) for measure in measures))
         grid(panel)
         figure.tight_layout()
         return svg(figure, "learning-curve", "figures by the number of training sentences")
