@@ -30,7 +30,7 @@ NAMES = [str(page.relative_to(PROJECT)) for page in PAGES]
 SHOWN = "http://127.0.0.1:3000"
 
 NOT_RUN = {
-    r"--corpus|\bcorpus --|stance retrain": "needs the corpus (tests that are marked so run it)",
+    r"--corpus|\bcorpus --|stance retrain|training\.remaining_errors": "needs the corpus (tests that are marked so run it)",
     r"^stance serve|^STANCE_RUNTIME=\S+ stance serve": "stays up; tests/test_serve_process.py",
     r"^stance bench\b": "measures for minutes; tests/test_bench.py",
     r"^stance benchmark|tweets/|arguments/": "needs public data; tests/test_benchmark.py",
@@ -42,6 +42,7 @@ NOT_RUN = {
     r"^stance (documents|holders) evaluate|^stance holders train": "takes minutes; tests/test_holders.py",
     r"^stance evaluate|^stance compare|^stance recipes --models DIR|MODEL_A": "needs a test part; test_evaluate.py",
     r"^stance train --labels (FILE|labels/data|labels\.jsonl)|FILE": "trains for minutes; tests/test_train.py",
+    r"^stance propositions (train|evaluate --labels)": "needs issues of one's own; tests/test_propositions.py",
     r"--recipe (fine-tuned|distilled)": "trains for hours; tests/test_fine_tuning.py",
     r"--engine ray": "starts a cluster; tests/test_batch_ray.py",
     r"--install-completion": "changes the settings of a shell; tests/test_commands.py shows what would be written",
@@ -152,7 +153,9 @@ def test_commands_and_options_within_sentences_are_there(name: str) -> None:
             assert f"\n{target}:" in MAKEFILE, f"{name}: `{code}`"
 
 
-OPTIONS = {option for _, command in commands() for given in command.params for option in given.opts}
+OPTIONS = {
+    option for _, command in commands() for given in command.params for option in (*given.opts, *given.secondary_opts)
+}
 # Of locust (docs/load.md).
 OPTIONS |= {"--rate", "--bodies", "--figures"}
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf8")

@@ -313,7 +313,7 @@ def test_nothing_to_score_is_said(meals: Path, meals_model: Path, tmp_path: Path
     labels = write_lines(tmp_path / "labels.jsonl", rows)
     done = run_stance("evaluate", "--model", meals_model, "--labels", labels, "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "no sentence of the part 'test' is at hand" in done.stderr
+    assert "no sentence of the part 'test' is in the label files" in done.stderr
     only = write_lines(tmp_path / "only.jsonl", [{**row, "split": "test"} for row in rows])
     done = run_stance("evaluate", "--model", meals_model, "--labels", only, "--out", tmp_path / "out")
     assert done.returncode == 1

@@ -332,7 +332,7 @@ def test_faithfulness_of_a_model_whose_words_are_known(known: Path) -> None:
     assert again.stdout == done.stdout
     other = run_stance("faithfulness", *arguments, "--split", "dev")
     assert other.returncode == 1
-    assert "no sentence of the part 'dev' is at hand" in other.stderr
+    assert "no sentence of the part 'dev' is in the label files" in other.stderr
 
 
 @pytest.mark.parametrize("arguments", [[" "], ["a text", "--target", "weather"]])
