@@ -6,7 +6,6 @@ groups of the training part) and `trained_on.safetensors` (marks of the groups t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,24 +20,24 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from labels.errors import StanceError
-from labels.files import replacing_folder, sync
+from training.checked_folder import WEIGHTS, CheckedFolder, json_bytes
 from training.encoder import SentenceEncoder
 from training.encoder_packages import encoder_named
 from training.holder import Holder
 from training.holder_labels import KINDS, NAMED
 from training.holder_network import Found, HolderNetwork
 from training.holder_reading import read_texts, states_encoder
-from training.verified import read_verified
 
-FORMAT = 1
 HOLDER_MODEL = Path(__file__).parent / "holder_model"
 """The tagger that ships."""
 
-_ABOUT, _WEIGHTS, _METRICS, _MARKS = "holder.json", "weights.safetensors", "metrics.json", "trained_on.safetensors"
+_METRICS, _MARKS = "metrics.json", "trained_on.safetensors"
 _READ_TOGETHER = 64
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
-_MEND = "Train it again: `stance holders train --out DIR`."
+FOLDER = CheckedFolder(
+    "holder.json", "a holder tagger", versions="holder", mend="Train it again: `stance holders train --out DIR`."
+)
+"""What its folder is."""
 
 
 @dataclass(frozen=True)
@@ -128,34 +127,15 @@ class HolderTagger:
             StanceError: the folder exists and is not a tagger, or cannot be written.
         """
         files = {
-            _WEIGHTS: save_safetensors({k: np.ascontiguousarray(v) for k, v in self.network.tensors.items()}),
-            _METRICS: _json(self.metrics),
+            WEIGHTS: save_safetensors({k: np.ascontiguousarray(v) for k, v in self.network.tensors.items()}),
+            _METRICS: json_bytes(self.metrics),
             _MARKS: save_safetensors({"groups": self.groups}),
         }
         deciding = {
             "encoder": {"name": self.encoder, "layers": list(self.layers), **encoder_named(self.encoder).about()},
             "calibration": {"named": list(self.calibration.named), "others": list(self.calibration.others)},
-            "weights": hashlib.sha256(files[_WEIGHTS]).hexdigest(),
         }
-        version = f"holder-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
-        files[_ABOUT] = _json(
-            {
-                "format": FORMAT,
-                "version": version,
-                **{name: deciding[name] for name in ("encoder", "calibration")},
-                "about": self.about,
-                "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-            }
-        )
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
-        with replacing_folder(folder, (_ABOUT,), "a holder tagger") as fresh:
-            for name, content in files.items():
-                (fresh / name).write_bytes(content)
-                sync(fresh / name)
-        return replace(self, version=version)
+        return replace(self, version=FOLDER.save(folder, deciding, self.about, files))
 
 
 def holder_of(found: Found, offsets: Sequence[tuple[int, int]], calibration: Calibration) -> Holder:
@@ -181,22 +161,12 @@ def load_tagger(folder: Path | None = None) -> HolderTagger:
             other weights of its encoder than this version has.
     """
     folder = folder or HOLDER_MODEL
-    path = folder / _ABOUT
+    about, contents = FOLDER.read(folder)
     try:
-        about = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise StanceError(f"is not a holder tagger (it has no {_ABOUT})", path=folder, hint=_MEND) from error
-    except (OSError, ValueError) as error:
-        raise StanceError(f"cannot be read: {error}", path=path) from error
-    found = about.get("format") if isinstance(about, dict) else None
-    if found != FORMAT:
-        raise StanceError(f"is of format {found}; this version reads format {FORMAT}", path=path, hint=_MEND)
-    try:
-        contents = {name: read_verified(folder / name, sha256, _MEND) for name, sha256 in about["files"].items()}
         encoder, calibration = about["encoder"], about["calibration"]
         encoder_named(encoder["name"]).check_same(encoder)
         return HolderTagger(
-            network=HolderNetwork(load_safetensors(contents[_WEIGHTS])),
+            network=HolderNetwork(load_safetensors(contents[WEIGHTS])),
             calibration=Calibration(_pair(calibration["named"]), _pair(calibration["others"])),
             encoder=encoder["name"],
             layers=tuple(encoder["layers"]),
@@ -206,13 +176,9 @@ def load_tagger(folder: Path | None = None) -> HolderTagger:
             version=about["version"],
         )
     except (KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
-        raise StanceError(f"is damaged: {error!r}", path=folder, hint=_MEND) from error
+        raise FOLDER.damaged(folder, error) from error
 
 
 def _pair(given: Sequence[float]) -> tuple[float, float]:
     factor, constant = given
     return float(factor), float(constant)
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

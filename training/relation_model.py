@@ -7,7 +7,6 @@ others), `weights.safetensors`, `metrics.json` (figures on issues left out of tr
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +20,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from labels.errors import StanceError
-from labels.files import replacing_folder, sync
 from labels.settings import path_setting
 from training.abstention import Abstention
 from training.answers import Rule
 from training.calibration import calibration_from
+from training.checked_folder import WEIGHTS, CheckedFolder, json_bytes
 from training.decision import decision_from
 from training.encoder import FIRST, MEAN, SentenceEncoder
 from training.encoder_packages import encoder_named
@@ -35,22 +33,21 @@ from training.heads import LogisticHeads
 from training.low_rank import Adapted
 from training.outcomes import Progress
 from training.relation import RELATION, Pair, pair_of
-from training.verified import read_verified
 
-FORMAT = 1
 RELATION_MODEL = Path(__file__).parent / "proposition_model"
 """The model that ships."""
 
 RELATION_MODEL_VARIABLE = "STANCE_PROPOSITION_MODEL"
 """Environment variable that names the folder of another."""
 
-_ABOUT, _WEIGHTS, _METRICS, _MARKS = (
+_METRICS, _MARKS = "metrics.json", "trained_on.safetensors"
+FOLDER = CheckedFolder(
     "propositions.json",
-    "weights.safetensors",
-    "metrics.json",
-    "trained_on.safetensors",
+    "a model for propositions",
+    versions="propositions",
+    mend="Train it again: `stance propositions train --out DIR`.",
 )
-_MEND = "Train it again: `stance propositions train --out DIR`."
+"""What its folder is."""
 
 
 Nearness = tuple[float, float]
@@ -193,35 +190,16 @@ class RelationModel:
         """
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.adapted.tensors().items()}
         files = {
-            _WEIGHTS: save_safetensors(tensors),
-            _METRICS: _json(self.metrics),
+            WEIGHTS: save_safetensors(tensors),
+            _METRICS: json_bytes(self.metrics),
             _MARKS: save_safetensors({"groups": self.groups}),
         }
         deciding = {
             "encoder": {"name": self.encoder, **encoder_named(self.encoder).about()},
             "nearness": list(self.nearness),
             "rule": self.rule.as_dict(),
-            "weights": hashlib.sha256(files[_WEIGHTS]).hexdigest(),
         }
-        version = f"propositions-{hashlib.sha256(_json(deciding)).hexdigest()[:12]}"
-        files[_ABOUT] = _json(
-            {
-                "format": FORMAT,
-                "version": version,
-                **{name: deciding[name] for name in ("encoder", "nearness", "rule")},
-                "about": self.about,
-                "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-            }
-        )
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StanceError(f"cannot be written: {error.strerror}", path=folder) from error
-        with replacing_folder(folder, (_ABOUT,), "a model for propositions") as fresh:
-            for name, content in files.items():
-                (fresh / name).write_bytes(content)
-                sync(fresh / name)
-        return replace(self, version=version)
+        return replace(self, version=FOLDER.save(folder, deciding, self.about, files))
 
 
 def load_relation_model(folder: Path | None = None) -> RelationModel:
@@ -235,22 +213,12 @@ def load_relation_model(folder: Path | None = None) -> RelationModel:
             other weights of its encoder than this version has.
     """
     folder = folder or path_setting(RELATION_MODEL_VARIABLE) or RELATION_MODEL
-    path = folder / _ABOUT
+    about, contents = FOLDER.read(folder)
     try:
-        about = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise StanceError(f"is not a model for propositions (it has no {_ABOUT})", path=folder, hint=_MEND) from error
-    except (OSError, ValueError) as error:
-        raise StanceError(f"cannot be read: {error}", path=path) from error
-    found = about.get("format") if isinstance(about, dict) else None
-    if found != FORMAT:
-        raise StanceError(f"is of format {found}; this version reads format {FORMAT}", path=path, hint=_MEND)
-    try:
-        contents = {name: read_verified(folder / name, sha256, _MEND) for name, sha256 in about["files"].items()}
         encoder, rule = about["encoder"], about["rule"]
         encoder_named(encoder["name"]).check_same(encoder)
         return RelationModel(
-            adapted=Adapted.restored(load_safetensors(contents[_WEIGHTS])),
+            adapted=Adapted.restored(load_safetensors(contents[WEIGHTS])),
             nearness=_pair(about["nearness"]),
             rule=Rule(
                 calibration_from(rule["calibration"]),
@@ -264,13 +232,9 @@ def load_relation_model(folder: Path | None = None) -> RelationModel:
             version=about["version"],
         )
     except (KeyError, TypeError, AttributeError, ValueError, SafetensorError) as error:
-        raise StanceError(f"is damaged: {error!r}", path=folder, hint=_MEND) from error
+        raise FOLDER.damaged(folder, error) from error
 
 
 def _pair(given: Sequence[float]) -> Nearness:
     factor, constant = given
     return float(factor), float(constant)
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
