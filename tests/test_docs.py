@@ -31,7 +31,7 @@ SHOWN = "http://127.0.0.1:3000"
 
 NOT_RUN = {
     r"--corpus|\bcorpus --|stance retrain|training\.remaining_errors": "needs the corpus; tests marked so run it",
-    r"^stance serve|^STANCE_RUNTIME=\S+ stance serve": "stays up; tests/test_serve_process.py",
+    r"^(STANCE_\w+=\S+ )?stance serve": "stays up; tests/test_serve_process.py",
     r"^stance bench\b": "measures for minutes; tests/test_bench.py",
     r"^stance benchmark|tweets/|arguments/": "needs public data; tests/test_benchmark.py",
     r"^stance labels annotate": "needs a terminal; tests/test_annotate.py",
