@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from labels.errors import StanceError
-from labels.records import first_problem
 from labels.taxonomy import Taxonomy
+from labels.yaml_file import read_yaml
 
 DEFAULT_WORDINGS = Path(__file__).parent / "propositions.yaml"
 FURTHER = Path(__file__).parent / "further_propositions.yaml"
@@ -81,7 +80,7 @@ def read_wordings(path: Path | None, taxonomy: Taxonomy) -> dict[str, Wordings]:
     Raises:
         StanceError: the file is not as described, names something that is no issue, or has the same words twice.
     """
-    given = _parsed(path) if path else {}
+    given = read_yaml(path, _File).propositions if path else {}
     issues = {target.id: target for target in taxonomy if target.scope == "issue"}
     for name in given:
         if name not in issues:
@@ -97,15 +96,3 @@ def read_wordings(path: Path | None, taxonomy: Taxonomy) -> dict[str, Wordings]:
         if twice := next((each for each in words if words.count(each) > 1), None):
             raise StanceError(f"'{twice}' stands there twice", path=path, field=f"propositions.{name}")
     return found
-
-
-def _parsed(path: Path) -> Mapping[str, _Issue]:
-    try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf8"))).propositions
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StanceError(f"is not YAML: {error}", path=path) from error
-    except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from error

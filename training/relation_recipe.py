@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from labels.errors import StanceError
-from labels.records import first_problem
+from labels.yaml_file import read_yaml
 from training.recipes import AbstentionSettings, Count, Share, TuningSettings
 
 DEFAULT_RELATION_RECIPE = Path(__file__).parent / "propositions.yaml"
@@ -79,12 +77,4 @@ def load_relation_recipe(path: Path = DEFAULT_RELATION_RECIPE) -> RelationRecipe
     Raises:
         StanceError: it cannot be read, or is none.
     """
-    try:
-        return RelationRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf8")))
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StanceError(f"is not YAML: {error}", path=path) from error
-    except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from error
+    return read_yaml(path, RelationRecipe)
