@@ -54,6 +54,9 @@ def spread(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Entry point: errors that a user can mend are one line and exit code 1."""
+    # NumPy's products are small here: a second thread of its own would wait by spinning, and take the encoder's
+    # processor. It reads this when it is imported, and so do the processes that commands start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app(args=spread(sys.argv[1:]))
     except StanceError as error:

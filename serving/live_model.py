@@ -6,6 +6,7 @@ by one assignment. Each worker process follows by itself.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -99,6 +100,7 @@ class LiveModel:
             _logger.info("champion %s answers now, in place of %s", champion.version, self.now.model.version)
             self._watch_model(model)
             self.now = Live(model, "champion")
+            spare_what_stays()
 
     def _champion(self) -> Champion | None:
         try:
@@ -111,6 +113,17 @@ class LiveModel:
             return None
         self._trouble = ""
         return champion
+
+
+def spare_what_stays() -> None:
+    """Leave what is in memory now out of the garbage collector's full rounds.
+
+    Those stop all threads until they have looked at every object, a tenth of a second for what modules and a model
+    hold, and past capacity there are two a second. What was spared before and is not used any more is freed first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def first_live(home: Path) -> Live:

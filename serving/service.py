@@ -22,7 +22,7 @@ from serving.gate import SCORE_PATH, Gate
 from serving.jobs_api import job_routes
 from serving.labels_api import label_routes
 from serving.late_model import LateModel
-from serving.live_model import LiveModel
+from serving.live_model import LiveModel, spare_what_stays
 from serving.observed import Observed
 from serving.openapi import openapi_document
 from serving.page import page_routes
@@ -98,6 +98,7 @@ class Stance:
         self.usage = usage_here()
         self.examples = OwnExamples()
         self.relations = LateModel()
+        spare_what_stays()
 
     @property
     def model(self) -> Model:

@@ -4,7 +4,10 @@ There are two lanes, each of which does one thing at a time: a request with a fe
 256. Requests that waited for the same turn and ask for the same function share it: their texts go through the encoder
 together. Nobody is kept waiting for company: where a lane is free, its next turn begins at once. A request is taken
 where what waits before it in its lane will, at the pace of late, be answered soon; else it is told when to come again.
-So what is taken is answered soon however much is asked.
+What "soon" is depends on how much was asked of late. A crowd that comes at once is let in and waits a little; where
+more is asked for seconds on end than can be answered, a long line would only make all wait, and is kept shorter the
+more is asked (after Maurer 2015, "Fail at Scale", ACM Queue 13:8, who switches between two lengths; by the root of it,
+because fewer share a turn in a shorter line, and fewer are answered).
 """
 
 from __future__ import annotations
@@ -31,11 +34,11 @@ Together = Callable[[Sequence[Asked]], Sequence[Answer]]
 """Answers several requests, in their order; it is called in a thread."""
 
 WAIT_VARIABLE = "STANCE_LONGEST_WAIT"
-"""Environment variable: seconds of work that may wait in a lane before another request; see `longest_wait`."""
+"""Environment variable: seconds of work that may wait in a lane before another request, while no more is asked than can
+be answered; see `longest_wait`."""
 
-WAIT = 0.04
-"""Where the variable is not set: some twenty single sentences on two cores, two turns. As many wait now and then at 80%
-of capacity, so that past it nobody who is taken waits longer than somebody did before."""
+WAIT = 0.08
+"""Where the variable is not set: some forty single sentences on two cores, two full turns."""
 
 TIMES = 4
 """A request may always wait for so many times the work that it is itself: large ones would else never meet."""
@@ -62,6 +65,9 @@ _EXPLAINED = 50
 _FIRST_PACE = 3e-5
 _REMEMBERED = 5.0
 """Seconds of work until what was seen of the pace counts a third of what is seen now (1/e)."""
+
+_OF_LATE = 2.0
+"""Seconds until what was asked counts a third of what is asked now: longer than a crowd takes to come."""
 
 
 def longest_wait() -> float:
@@ -169,6 +175,8 @@ class Lane:
         self._working: asyncio.Task[None] | None = None
         # Work that was done and the seconds that it took; both fade.
         self._seconds, self._done = 0.05, 0.05 / _FIRST_PACE
+        # Work that was asked of late, taken or not.
+        self._asked, self._asked_until = 0.0, clock()
         self._promised = 0.0
 
     def take(self, work: int) -> Place:
@@ -178,12 +186,21 @@ class Lane:
             RequestError: 503: too much waits already. Its Retry-After says when that will have been answered, with all
                 that was refused before and will come again.
         """
+        now = self._clock()
+        self._asked = self._asked * math.exp((self._asked_until - now) / _OF_LATE) + work
+        self._asked_until = now
         if not self._takes(work):
             raise self._refusal(work)
         return Place(self, work)
 
     def _takes(self, work: int) -> bool:
-        return not self._waiting or self._before() <= max(self._wait, TIMES * (_TURN + work) * self._pace)
+        longest = max(self._wait, TIMES * (_TURN + work) * self._pace) / math.sqrt(max(1.0, self._demand))
+        return not self._waiting or self._before() <= longest
+
+    @property
+    def _demand(self) -> float:
+        """Seconds of work that are asked a second."""
+        return self._asked / _OF_LATE * self._pace
 
     def _refusal(self, work: int) -> RequestError:
         now = self._clock()

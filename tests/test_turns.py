@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +144,49 @@ def test_those_that_waited_share_a_turn_and_nobody_waits_for_company() -> None:
 
     assert asyncio.run(all_of_them()) == ["first", "a", "b", "c", "d", "e", "f"]
     assert turns == [["first"], ["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+
+
+def test_a_crowd_is_let_in_and_a_line_that_does_not_end_is_kept_shorter() -> None:
+    now = 0.0
+
+    def asked_for(lane: Lane, seconds: float, work_a_second: float) -> None:
+        nonlocal now
+        for _ in range(round(100 * seconds)):
+            now += 0.01
+            lane.take(round(work_a_second / 100))
+
+    async def let_in(lane: Lane) -> int:
+        """How many small requests may wait behind one that is answered."""
+        let, taken = threading.Event(), 0
+
+        def together(asked: Sequence[int]) -> Sequence[int]:
+            assert let.wait(60)
+            return asked
+
+        waiting = [asyncio.create_task(lane.shared_turn(10, 0, together))]
+        await asyncio.sleep(0)
+        with suppress(RequestError):
+            while taken < 10_000:
+                lane.take(10)
+                waiting.append(asyncio.create_task(lane.shared_turn(10, taken, together)))
+                await asyncio.sleep(0)
+                taken += 1
+        let.set()
+        await asyncio.gather(*waiting)
+        return taken
+
+    def after(seconds: float, work_a_second: float, pause: float = 0.0) -> int:
+        nonlocal now
+        lane = Lane(1.0, MOST, lambda: now)
+        asked_for(lane, seconds, work_a_second)
+        now += pause
+        return asyncio.run(let_in(lane))
+
+    crowd = after(0, 0)
+    assert 10 < crowd < 10_000
+    assert after(10, 20_000) == crowd, "what can be answered leaves the line as it is"
+    assert 1 <= after(10, 1_600_000) < after(10, 400_000) < crowd
+    assert after(10, 1_600_000, pause=60) == crowd
 
 
 def test_work_is_what_is_read_however_it_is_written() -> None:

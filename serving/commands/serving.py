@@ -166,8 +166,6 @@ def serve(
     which = f"{live.model.version} ({live.source})"
     err.print(f"serving {which} on http://{host}:{port} (POST /v1/score; /docs.json describes it)")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
-    # NumPy's products are small here: a second thread would only wait for the encoder's.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Stance", "--host", host, "--port", str(port)]
     # This process becomes the server, so that its process id is the one to stop.
     os.execv(sys.executable, command)
