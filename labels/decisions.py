@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from labels.adjudication import Decision, Disagreement
-from labels.errors import StanceError
+from labels.errors import StanceError, first_problem
 from labels.files import write_whole
-from labels.records import Annotation, Name, Ref, first_problem, read_json_lines
+from labels.records import Annotation, Name, Ref, read_json_lines
 from labels.taxonomy import UNRELATED, Taxonomy
 
 OPEN = ""

@@ -1,8 +1,13 @@
-"""The one error that commands turn into a line for the user and exit code 1."""
+"""The one error that commands turn into a line for the user and exit code 1; what pydantic finds, in its words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class StanceError(Exception):
@@ -44,3 +49,18 @@ def needs_package(what: str, package: str | None, extra: str) -> StanceError:
         f"{what} needs the package {package}, which is not installed",
         hint=f"Install what is missing: pip install -c constraints.txt -e '.[{extra}]'",
     )
+
+
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """Field (dotted) and message of the first thing that pydantic found wrong."""
+    return all_problems(error)[0]
+
+
+def all_problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Field (dotted) and message of each thing that pydantic found wrong."""
+    found: list[tuple[str, str]] = []
+    for problem in error.errors(include_url=False):
+        location: Sequence[int | str] = problem["loc"]
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        found.append((".".join(str(part) for part in location), message[:1].lower() + message[1:]))
+    return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from labels.errors import StanceError
+from labels.errors import StanceError, all_problems
 from labels.taxonomy import Taxonomy
 
 DEFAULT_LABELS = Path(__file__).parent / "data"
@@ -284,18 +284,3 @@ def _parse_record(
         ),
     }
     return record.model_copy(update=sound), problems
-
-
-def first_problem(error: ValidationError) -> tuple[str, str]:
-    """Field (dotted) and message of the first thing that pydantic found wrong."""
-    return all_problems(error)[0]
-
-
-def all_problems(error: ValidationError) -> list[tuple[str, str]]:
-    """Field (dotted) and message of each thing that pydantic found wrong."""
-    found: list[tuple[str, str]] = []
-    for problem in error.errors(include_url=False):
-        location: Sequence[int | str] = problem["loc"]
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        found.append((".".join(str(part) for part in location), message[:1].lower() + message[1:]))
-    return found

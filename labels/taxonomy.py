@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from labels.errors import StanceError
+from labels.yaml_file import parse_yaml
 
 UNRELATED = "unrelated"
 """The implied class of every target: the sentence was read for it and does not touch it."""
@@ -107,15 +106,7 @@ def load_taxonomy(path: Path = DEFAULT_TARGETS) -> Taxonomy:
     Raises:
         StanceError: the file is not there, is not YAML, or an entry is not as described in `labels/targets.yaml`.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf8"))
-    except OSError as error:
-        raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        raise StanceError(f"is not YAML: {getattr(error, 'problem', error)}", path=path, line=line) from error
-    return parse_taxonomy(raw, path)
+    return parse_taxonomy(parse_yaml(path), path)
 
 
 def parse_taxonomy(raw: object, path: Path | None = None) -> Taxonomy:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
@@ -47,7 +46,7 @@ class Further(_Frozen):
 
 def further_propositions() -> list[Further]:
     """All of `labels/further_propositions.yaml`."""
-    return [Further.model_validate(entry) for entry in yaml.safe_load(FURTHER.read_text(encoding="utf8"))]
+    return read_yaml(FURTHER, TypeAdapter(list[Further]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def read_wordings(path: Path | None, taxonomy: Taxonomy) -> dict[str, Wordings]:
     Raises:
         StanceError: the file is not as described, names something that is no issue, or has the same words twice.
     """
-    given = read_yaml(path, _File).propositions if path else {}
+    given = read_yaml(path, TypeAdapter(_File)).propositions if path else {}
     issues = {target.id: target for target in taxonomy if target.scope == "issue"}
     for name in given:
         if name not in issues:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from labels.corpus import Document, Resolution, Sentence, load_corpus, resolve, sha256_of
-from labels.errors import StanceError, needs_package
-from labels.records import Record, Ref, default_label_files, first_problem, read_json_lines, read_records
+from labels.errors import StanceError, first_problem, needs_package
+from labels.records import Record, Ref, default_label_files, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
 
 SHORTEST = 20

@@ -1,31 +1,53 @@
-"""YAML files that a pydantic model describes."""
+"""YAML files, and those that a pydantic type describes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from labels.errors import StanceError
-from labels.records import first_problem
+from labels.errors import StanceError, first_problem
 
-Described = TypeVar("Described", bound=BaseModel)
+Described = TypeVar("Described")
 
 
-def read_yaml(path: Path, model: type[Described]) -> Described:
-    """What a file holds.
+def parse_yaml(path: Path) -> Any:
+    """What a file holds, as plain mappings, lists and values.
 
     Raises:
-        StanceError: it cannot be read, is not YAML, or is not what the model describes.
+        StanceError: it cannot be read, or is not YAML.
     """
     try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf8")))
+        return yaml.safe_load(path.read_text(encoding="utf8"))
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StanceError(f"is not YAML: {error}", path=path) from error
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or error
+        raise StanceError(f"is not YAML: {what}", path=path, line=mark.line + 1 if mark else None) from error
+
+
+def read_yaml(path: Path, described: TypeAdapter[Described]) -> Described:
+    """What a file holds, as the type has it.
+
+    Raises:
+        StanceError: it cannot be read, is not YAML, or is not what the type describes.
+    """
+    try:
+        return described.validate_python(parse_yaml(path))
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from error
+        raise not_as_described(error, path) from error
+
+
+def not_as_described(error: ValidationError, path: Path, within: str | None = None) -> StanceError:
+    """The first thing that pydantic found wrong in a file.
+
+    Args:
+        error: what it found.
+        path: the file.
+        within: a word that it puts before each field though the file has none of it: which type of a union it is.
+    """
+    field, message = first_problem(error)
+    return StanceError(message, path=path, field=field.removeprefix(f"{within}."))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from labels.records import first_problem
+from labels.errors import first_problem
 from serving.errors import RequestError
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -18,9 +18,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labels.errors import StanceError
+from labels.errors import StanceError, first_problem
 from labels.files import write_whole
-from labels.records import first_problem
 
 KEYS_FILE = "keys.json"
 

@@ -13,8 +13,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from labels.errors import StanceError
-from labels.records import first_problem
+from labels.errors import StanceError, first_problem
 from labels.taxonomy import Taxonomy
 from training.answers import fit_rules
 from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of

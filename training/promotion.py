@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labels.errors import StanceError
-from labels.records import first_problem
+from labels.yaml_file import read_yaml
 from training.footprint import Footprint
 from training.resampling import Figure
 
@@ -115,15 +114,7 @@ def load_rule(path: Path = DEFAULT_RULE) -> Rule:
     Raises:
         StanceError: the file cannot be read, or is not a rule.
     """
-    try:
-        return Rule.model_validate(yaml.safe_load(path.read_text(encoding="utf8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StanceError(f"cannot be read: {error}", path=path) from error
-    except yaml.YAMLError as error:
-        raise StanceError(f"is not YAML: {error}", path=path) from error
-    except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from error
+    return read_yaml(path, TypeAdapter(Rule))
 
 
 def guarded_targets(rule: Rule, champion: Sequence[str]) -> list[str]:

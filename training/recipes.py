@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from labels.errors import StanceError
-from labels.records import first_problem
+from labels.yaml_file import not_as_described, parse_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
 FLOOR_RECIPE = "floor"
@@ -171,15 +170,10 @@ def load_recipe(name: str) -> Recipe:
             f"no recipe '{name}'",
             hint=f"There are {', '.join(recipe_names())}; a file of your own ends in .yaml.",
         )
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf8"))
-    except yaml.YAMLError as error:
-        raise StanceError(f"is not YAML: {error}", path=path) from error
+    given = parse_yaml(path)
     try:
         return parse_recipe(given)
     except ValidationError as error:
-        field, message = first_problem(error)
         # The family is part of where pydantic found the problem, but not of where it stands in the file.
-        if isinstance(given, dict):
-            field = field.removeprefix(f"{given.get('family')}.")
-        raise StanceError(message, path=path, field=field) from error
+        family = given.get("family") if isinstance(given, dict) else None
+        raise not_as_described(error, path, within=family) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labels.yaml_file import read_yaml
 from training.recipes import AbstentionSettings, Count, Share, TuningSettings
@@ -77,4 +77,4 @@ def load_relation_recipe(path: Path = DEFAULT_RELATION_RECIPE) -> RelationRecipe
     Raises:
         StanceError: it cannot be read, or is none.
     """
-    return read_yaml(path, RelationRecipe)
+    return read_yaml(path, TypeAdapter(RelationRecipe))

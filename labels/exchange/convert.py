@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from labels.consensus import agreed, how_decided
 from labels.corpus import Sentence, load_corpus, resolve, sha256_of
-from labels.errors import StanceError
+from labels.errors import StanceError, first_problem
 from labels.exchange import argilla, doccano, hugging_face, label_records, label_studio, prodigy, table
 from labels.exchange.entry import Entry, read_ref
-from labels.records import Record, apart, first_problem, read_records
+from labels.records import Record, apart, read_records
 from labels.taxonomy import Taxonomy
 
 RECORDS = "records"

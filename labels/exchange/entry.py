@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from labels.errors import StanceError
-from labels.records import Annotation, Labels, Record, Ref, first_problem
+from labels.errors import StanceError, first_problem
+from labels.records import Annotation, Labels, Record, Ref
 from labels.taxonomy import UNRELATED, Target, Taxonomy
 
 ABOUT = ("id", "ref", "holder", "source", "date", "group", "split", "decided", "codebook", "note")

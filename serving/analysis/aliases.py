@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labels.errors import StanceError
-from labels.records import first_problem
 from labels.settings import path_setting
+from labels.yaml_file import read_yaml
 
 ALIASES_VARIABLE = "STANCE_ALIASES"
 """Environment variable that names the alias file where `--aliases` does not."""
@@ -41,7 +40,7 @@ class _Entry(BaseModel):
     pronoun: Pronoun | None = None
 
 
-_ENTRIES = TypeAdapter(dict[Name, _Entry])
+_ENTRIES = TypeAdapter(dict[Name, _Entry] | None)
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,7 @@ def load_aliases(path: Path | None = None) -> Aliases:
 @lru_cache(maxsize=2)
 def _read(path: Path, changed: int) -> Aliases:
     """What a file holds; read again when it was changed."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StanceError(f"is not YAML: {' '.join(str(error).split())[:200]}", path=path) from error
-    try:
-        entries = _ENTRIES.validate_python({} if raw is None else raw)
-    except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from None
+    entries = read_yaml(path, _ENTRIES) or {}
     listed: dict[str, Party] = {}
     for name, party, field in _names(entries, path):
         other = listed.setdefault(plain_name(name), party)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labels.errors import StanceError
-from labels.records import first_problem
+from labels.errors import StanceError, first_problem
 from serving.analysis.documents import DocumentIn
 
 
