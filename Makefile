@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
-FEED_FILES := $(abspath $(VENV))/feed-files
+FEED_FILES := $(abspath $(VENV))/feed-files-$(shell sed -n 's/^feedparser==//p' constraints.txt)
 TESTS = STANCE_FEED_FILES=$$(ls -d $(FEED_FILES) 2>/dev/null) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help serve test fast docs lint types format hooks coverage bench report browser postgres feed-files audit graph clean

@@ -57,7 +57,7 @@ def work(tmp_path: Path) -> Path:
 
 @contextmanager
 def annotating(work: Path, *more: str) -> Iterator[pexpect.spawn]:
-    arguments = ["--store", work / "store", "--targets", work / "targets.yaml", "--annotator", "anna", *more]
+    arguments = ["--store", work / "store", "--targets", work / "targets.yaml", "--annotator", "alpha", *more]
     if "--source" not in more:
         arguments += ["--source", work / "sentences.txt"]
     command = ["-m", "serving.cli", "labels", "annotate", *map(str, arguments)]
@@ -102,7 +102,7 @@ def test_a_sitting_from_its_beginning_to_its_end(work: Path) -> None:
         child.expect_exact("3 of 4 labelled, 1 skipped, 0 to come")
         child.expect_exact("All done")
         child.send("q")
-        child.expect_exact("3 labelled by anna, 1 skipped, 0 left")
+        child.expect_exact("3 labelled by alpha, 1 skipped, 0 left")
         child.expect(pexpect.EOF)
         child.wait()
         assert child.exitstatus == 0
@@ -113,7 +113,7 @@ def test_a_sitting_from_its_beginning_to_its_end(work: Path) -> None:
     }
     assert said(work) == expected
     father = read_store(work / "store")[-1]
-    assert (father.holder, father.note, father.codebook, father.annotator) == ("a father", "is it?", "7", "anna")
+    assert (father.holder, father.note, father.codebook, father.annotator) == ("a father", "is it?", "7", "alpha")
 
     # The next sitting begins with what was skipped; the last label of the one before can still be taken back.
     with annotating(work) as child:
@@ -128,7 +128,7 @@ def test_a_sitting_from_its_beginning_to_its_end(work: Path) -> None:
         child.send("\rp\r")
         child.expect_exact("All done")
         child.send("\r")
-        child.expect_exact("4 labelled by anna, 0 left")
+        child.expect_exact("4 labelled by alpha, 0 left")
     assert said(work) == expected | {lessons: UNTOUCHED_ALL, choir: UNTOUCHED_ALL | {"tone": "plain"}}
 
     out = work / "labels.jsonl"
@@ -148,7 +148,7 @@ def test_leaving_gives_the_terminal_back(how: str, work: Path) -> None:
         if how == "ctrl-c":
             child.sendintr()
             child.expect_exact("\x1b[?1049l")
-            child.expect_exact("1 labelled by anna, 3 left")
+            child.expect_exact("1 labelled by alpha, 3 left")
         else:
             child.kill(signal.SIGTERM)
             child.expect_exact("\x1b[?1049l")
@@ -179,7 +179,7 @@ def test_places_in_a_corpus_are_labelled_without_keeping_their_text(work: Path) 
         child.send("\x1b[200~q\r\r\x1b[201~\x1b[Au\r")  # Neither what is pasted nor an arrow is a command.
         child.expect_exact("All done")
         child.send("q")
-        child.expect_exact("1 labelled by anna")
+        child.expect_exact("1 labelled by alpha")
     [label] = read_store(work / "store")
     assert label.ref is not None
     assert (label.ref.doc, label.ref.start, label.ref.end) == ("minutes", 0, 32)
@@ -187,7 +187,7 @@ def test_places_in_a_corpus_are_labelled_without_keeping_their_text(work: Path) 
 
 
 def test_without_a_terminal_it_says_so(work: Path) -> None:
-    options = ["--source", work / "sentences.txt", "--store", work / "store", "--annotator", "anna"]
+    options = ["--source", work / "sentences.txt", "--store", work / "store", "--annotator", "alpha"]
     done = run_stance("labels", "annotate", *options, stdin="f\n")
     assert done.returncode == 1
     assert done.stderr.startswith("error: labelling by hand needs a terminal")
@@ -195,7 +195,7 @@ def test_without_a_terminal_it_says_so(work: Path) -> None:
 
 
 @contextmanager
-def sitting(work: Path, annotator: str = "anna") -> Iterator[Sitting]:
+def sitting(work: Path, annotator: str = "alpha") -> Iterator[Sitting]:
     sentences = sentences_of_file(work / "sentences.txt", {}).sentences
     taxonomy = load_taxonomy(work / "targets.yaml")
     with open_store(work / "store") as store:
@@ -203,11 +203,11 @@ def sitting(work: Path, annotator: str = "anna") -> Iterator[Sitting]:
 
 
 def test_each_annotator_sees_every_sentence(work: Path) -> None:
-    for annotator in ("anna", "ben"):
+    for annotator in ("alpha", "beta"):
         with sitting(work, annotator) as own:
             own.press(ENTER)
             assert (own.labelled, own.left) == (1, 3)
-    assert [label.annotator for label in read_store(work / "store")] == ["anna", "ben"]
+    assert [label.annotator for label in read_store(work / "store")] == ["alpha", "beta"]
 
 
 def test_a_class_is_taken_back_by_its_key_and_by_the_key_for_not_touched(work: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_class_is_taken_back_by_its_key_and_by_the_key_for_not_touched(work: P
 def test_an_id_that_is_another_sentence_in_the_store_is_refused(work: Path) -> None:
     write_lines(work / "sentences.txt", [{"id": "a", "text": "The bus was late."}])
     with open_store(work / "store") as store:
-        store.add(Label("1", "a", {"tone": None}, "ben", datetime.now(UTC), text="Another."))
+        store.add(Label("1", "a", {"tone": None}, "beta", datetime.now(UTC), text="Another."))
     with pytest.raises(StanceError, match="record 'a' is in the store with another text"), sitting(work):
         pass
 

@@ -240,7 +240,7 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
     with open_store(tmp_path / "labels.db") as store:
         for row in own:
             at = datetime(2026, 3, 1, tzinfo=UTC)
-            store.add(Label(row["id"], row["id"], row["labels"], "anna", at=at, text=row["text"], group=row["group"]))
+            store.add(Label(row["id"], row["id"], row["labels"], "alpha", at=at, text=row["text"], group=row["group"]))
     for annotator, change in (("reader-1", None), ("reader-2", "neutral")):
         rows = [
             row | {"labels": row["labels"] | ({"posture": change} if change and i == 0 else {})}
@@ -248,8 +248,8 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
         ]
         write_lines(tmp_path / f"{annotator}.jsonl", rows)
     both = (
-        {"annotator": "anna", "labels": {"posture": "hawkish"}},
-        {"annotator": "ben", "labels": {"posture": "dovish"}},
+        {"annotator": "alpha", "labels": {"posture": "hawkish"}},
+        {"annotator": "beta", "labels": {"posture": "dovish"}},
     )
     write_lines(tmp_path / "labels.jsonl", [{"id": "n", "text": sentences[0], "labels": {}, "annotations": both}])
 
@@ -257,7 +257,7 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
     write_lines(tmp_path / "my-labels.jsonl", (row | {"split": "train"} for row in meals_records()))
     with open_store(tmp_path / "store.sqlite") as store:
         at = datetime(2026, 3, 1, tzinfo=UTC)
-        store.add(Label("a", "r", {"free_meals": "no"}, "anna", at=at, text="The bus driver pays for his lunch."))
+        store.add(Label("a", "r", {"free_meals": "no"}, "alpha", at=at, text="The bus driver pays for his lunch."))
     _convert_for_tools(tmp_path)
 
     (tmp_path / "feed.txt").write_text("\n".join(sentences))

@@ -718,7 +718,7 @@ def test_a_list_of_feeds_is_imported_with_all_its_folders(tmp_path: Path) -> Non
     options = "--folder", folder, "--allow-private"
     assert run_stance("feeds", "add", "http://192.0.2.1/b", *options).returncode == 0
     done = run_stance("feeds", "import", path, *options)
-    assert (done.stdout, done.stderr) == ("2 feeds added, 1 were followed already\n", "")
+    assert (done.stdout, done.stderr) == ("2 feeds added, followed already: 1\n", "")
     listed = json.loads(run_stance("feeds", "list", "--json", STANCE_FEEDS=str(folder)).stdout)
     assert [feed["url"] for feed in listed] == [f"http://192.0.2.1/{name}" for name in "abc"]
     assert {feed["last_try"] for feed in listed} == {None}
@@ -762,7 +762,7 @@ def test_status_says_what_is_wrong_and_when_it_is_tried_again(server: FeedServer
                 poll(feeds)
     shown = run_stance("feeds", "status", *folder)
     assert "3 feeds: 1 well, 1 in trouble, 1 not tried yet" in shown.stdout
-    assert "1 entries wait to be scored" in shown.stdout
+    assert "wait to be scored: 1 entry" in shown.stdout
     assert "is gone for good (HTTP 410)" in shown.stdout
     assert "failed once since 2026-10-06 12:00, not tried again before 2026-10-07 12:00" in shown.stdout
     assert shown.stderr == ""

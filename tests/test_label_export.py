@@ -49,31 +49,31 @@ def exported(labels: Iterable[Label], folder: Path, taxonomy: Taxonomy) -> list[
 def test_what_two_annotators_agree_on_is_decided_and_the_rest_is_not(taxonomy: Taxonomy, tmp_path: Path) -> None:
     [record] = exported(
         [
-            label("ben", "bus", {"free_meals": "no", "later_start": None}, holder="the cook", note="hm", codebook="2"),
-            label("anna", "bus", {"later_start": None, "free_meals": "yes"}, holder="the cook", codebook="3"),
+            label("beta", "bus", {"free_meals": "no", "later_start": None}, holder="the cook", note="hm", codebook="2"),
+            label("alpha", "bus", {"later_start": None, "free_meals": "yes"}, holder="the cook", codebook="3"),
         ],
         tmp_path,
         taxonomy,
     )
     assert record["labels"] == {"later_start": None}
     assert record["decided"] == "differing"
-    assert record["note"] == "not decided: free_meals (anna: yes, ben: no)"
+    assert record["note"] == "not decided: free_meals (alpha: yes, beta: no)"
     assert record["holder"] == "the cook"
     assert "codebook" not in record
-    anna, ben = record["annotations"]
-    assert anna["annotator"] == "anna"
-    assert anna["labels"] == {"free_meals": "yes", "later_start": None}
-    assert (ben["note"], ben["codebook"], ben["date"]) == ("hm", "2", "2026-03-01T12:00:00.000+00:00")
+    alpha, beta = record["annotations"]
+    assert alpha["annotator"] == "alpha"
+    assert alpha["labels"] == {"free_meals": "yes", "later_start": None}
+    assert (beta["note"], beta["codebook"], beta["date"]) == ("hm", "2", "2026-03-01T12:00:00.000+00:00")
 
 
 def test_how_a_record_was_decided(taxonomy: Taxonomy, tmp_path: Path) -> None:
     records = exported(
         [
-            label("anna", "roof", {"free_meals": None}),
-            label("anna", "bus", {"free_meals": "yes", "later_start": "pro"}),
-            label("ben", "bus", {"free_meals": "yes"}),
-            label("anna", "choir", {"free_meals": None}),
-            label("ben", "choir", {"free_meals": "unsure"}),
+            label("alpha", "roof", {"free_meals": None}),
+            label("alpha", "bus", {"free_meals": "yes", "later_start": "pro"}),
+            label("beta", "bus", {"free_meals": "yes"}),
+            label("alpha", "choir", {"free_meals": None}),
+            label("beta", "choir", {"free_meals": "unsure"}),
         ],
         tmp_path,
         taxonomy,
@@ -88,7 +88,7 @@ def test_how_a_record_was_decided(taxonomy: Taxonomy, tmp_path: Path) -> None:
 def test_a_place_in_a_document_stays_a_place(taxonomy: Taxonomy, tmp_path: Path) -> None:
     ref = Ref(doc="minutes", start=3, end=9, sha256="0" * 64)
     about = {"group": "minutes", "source": "council", "date": "2026-02-01", "split": "test"}
-    [record] = exported([label("anna", "bus", {"free_meals": "no"}, text=None, ref=ref, **about)], tmp_path, taxonomy)
+    [record] = exported([label("alpha", "bus", {"free_meals": "no"}, text=None, ref=ref, **about)], tmp_path, taxonomy)
     assert record["ref"] == ref.model_dump()
     assert "text" not in record
     assert {name: record[name] for name in about} == about
@@ -116,7 +116,7 @@ def test_any_text_survives_and_the_file_is_always_readable(said: list[tuple[Any,
         (folder / "targets.yaml").write_text(MEALS_TARGETS)
         taxonomy = load_taxonomy(folder / "targets.yaml")
         sent = [
-            label("anna", record, labels, text=text, note=note, at=NOON.astimezone(timezone(timedelta(hours=zone))))
+            label("alpha", record, labels, text=text, note=note, at=NOON.astimezone(timezone(timedelta(hours=zone))))
             for record, text, labels, note, zone in said
         ]
         export_labels(store_of(folder / "store", sent), folder / "out.jsonl", taxonomy)
@@ -128,7 +128,7 @@ def test_any_text_survives_and_the_file_is_always_readable(said: list[tuple[Any,
 
 
 def test_the_command_writes_the_same_bytes_again(meals: Path, tmp_path: Path) -> None:
-    said = [label(who, r, {"free_meals": "yes"}) for r in ("roof", "bus", "choir") for who in ("ben", "anna")]
+    said = [label(who, r, {"free_meals": "yes"}) for r in ("roof", "bus", "choir") for who in ("beta", "alpha")]
     store = store_of(tmp_path / "store", said)
     options = ["--store", store, "--targets", meals / "targets.yaml"]
     done = run_stance("labels", "export", *options, "--out", tmp_path / "one.jsonl")
@@ -145,11 +145,11 @@ def test_the_command_writes_the_same_bytes_again(meals: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        ([label("anna", "bus", {"free_meals": "perhaps"})], "record 'bus' by 'anna': 'perhaps' is not a class of"),
-        ([label("anna", "bus", {"posture": None})], "no target 'posture' in the taxonomy"),
+        ([label("alpha", "bus", {"free_meals": "perhaps"})], "record 'bus' by 'alpha': 'perhaps' is not a class of"),
+        ([label("alpha", "bus", {"posture": None})], "no target 'posture' in the taxonomy"),
         (
-            [label("anna", "bus", {"free_meals": None}, group="m", split=part) for part in ("train",)]
-            + [label("anna", "roof", {"free_meals": None}, group="m", split="test")],
+            [label("alpha", "bus", {"free_meals": None}, group="m", split=part) for part in ("train",)]
+            + [label("alpha", "roof", {"free_meals": None}, group="m", split="test")],
             "group 'm' is in 'train'",
         ),
     ],
@@ -165,7 +165,7 @@ def test_what_others_could_not_read_does_not_replace_a_file(
 
 
 def test_the_store_is_not_overwritten_by_its_export(taxonomy: Taxonomy, tmp_path: Path) -> None:
-    store = store_of(tmp_path / "store", [label("anna", "bus", {"free_meals": None})])
+    store = store_of(tmp_path / "store", [label("alpha", "bus", {"free_meals": None})])
     (tmp_path / "link").symlink_to(store)
     for out in (store, tmp_path / "link"):
         with pytest.raises(StanceError, match="is the store itself"):

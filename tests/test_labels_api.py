@@ -52,7 +52,7 @@ def entry(text: str = "The envoy wants the drills to stop.", label: str | None =
 
 def test_all_that_is_said_is_kept(sender: Sender) -> None:
     more = {"holder": "the envoy", "group": "g", "source": "wire", "date": "2026-02-01", "split": "dev", "note": "?"}
-    sent = entry(label=TARGET.classes[0], event="e1", id="s1", annotator="anna", codebook="1.2", **more)
+    sent = entry(label=TARGET.classes[0], event="e1", id="s1", annotator="alpha", codebook="1.2", **more)
     response = sender.send(sent)
     assert response.status_code == 200
     assert response.json() == {"accepted": 1, "known": 0, "labels": [{"event": "e1", "id": "s1", "new": True}]}
@@ -60,7 +60,7 @@ def test_all_that_is_said_is_kept(sender: Sender) -> None:
     assert label.at.tzinfo is not None
     names = {"record": "id"}
     kept = {names.get(k, k): v for k, v in vars(label).items() if k not in ("at", "ref")}
-    assert kept == {**sent, "annotator": "anna"}
+    assert kept == {**sent, "annotator": "alpha"}
 
 
 def test_what_is_not_said_is_made(sender: Sender) -> None:
@@ -84,7 +84,7 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=
 _ENTRIES = st.lists(
     st.fixed_dictionaries(
         {"text": _TEXTS, "labels": st.fixed_dictionaries({TARGET.id: st.sampled_from([None, *TARGET.classes])})},
-        optional={"annotator": st.sampled_from(["anna", "desk"]), "note": _TEXTS},
+        optional={"annotator": st.sampled_from(["alpha", "desk"]), "note": _TEXTS},
     ),
     min_size=1,
     max_size=5,

@@ -141,7 +141,7 @@ def test_where_no_model_was_promoted_yet_the_first_champion_is_followed(home: Pa
         until(lambda: live.now.model.version == version)
         assert live.now.source == "champion"
         with open_registry(home) as registry:
-            registry.roll_back(by="anna", why="worse")
+            registry.roll_back(by="alpha", why="worse")
         until(lambda: live.now.model.version == shipped_version())
 
 
@@ -163,7 +163,7 @@ def test_a_model_that_was_named_stays(
         assert (before.model.version, before.source) == (models[1].version, "named")
         promote(home, models[1])
         with open_registry(home) as registry:
-            registry.roll_back(by="anna", why="worse")
+            registry.roll_back(by="alpha", why="worse")
         time.sleep(2.5 * POLL)
         assert live.now is before
 

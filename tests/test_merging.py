@@ -68,7 +68,7 @@ def _store(path: Path, **labels: dict[str, str | None]) -> Path:
 
 def _task(record: str, **choices: str) -> Row:
     results = [{"from_name": t, "type": "choices", "value": {"choices": [c]}} for t, c in choices.items()]
-    annotation = {"completed_by": {"email": "anna"}, "created_at": "2026-03-01T10:00:00Z", "result": results}
+    annotation = {"completed_by": {"email": "alpha"}, "created_at": "2026-03-01T10:00:00Z", "result": results}
     return {"data": {"id": record, "text": f"The {record} was late."}, "annotations": [annotation]}
 
 
@@ -192,7 +192,7 @@ def test_an_id_or_place_of_two_sentences_is_an_error(known: Row, new: Row, says:
 # Which label wins
 
 
-def _one(label: str, date: str | None = None, decided: str | None = None, who: str = "anna") -> Row:
+def _one(label: str, date: str | None = None, decided: str | None = None, who: str = "alpha") -> Row:
     labels: dict[str, str | None] = {"free_meals": label}
     annotations = [_said(who, labels, date)] if date else []
     return _row("a", labels, annotations=annotations, **({"decided": decided} if decided else {}))
@@ -217,15 +217,15 @@ def _one(label: str, date: str | None = None, decided: str | None = None, who: s
     ],
 )
 def test_who_wins(known: tuple[str, str], new: tuple[str, str], kept: str, why: str) -> None:
-    rows = _one("yes", *known), _one("no", *new, who="ben")
+    rows = _one("yes", *known), _one("no", *new, who="beta")
     merged = _merge([rows[0]], [rows[1]])
     [conflict], [record] = merged.conflicts, merged.records
     assert (conflict.record, conflict.target, conflict.known, conflict.new) == ("a", "free_meals", "yes", "no")
     assert (conflict.kept, record.labels) == (kept, {"free_meals": "yes" if kept == "known" else "no"})
     assert why in conflict.why
     assert [a.annotator for a in record.annotations] == [
-        *(["anna"] if known[0] else []),
-        *(["ben"] if new[0] else []),
+        *(["alpha"] if known[0] else []),
+        *(["beta"] if new[0] else []),
     ]
     adjudicated = "adjudicated" in (known[1], new[1])
     assert record.decided == ("adjudicated" if adjudicated else (known if kept == "known" else new)[1]) or not known[1]
@@ -234,25 +234,28 @@ def test_who_wins(known: tuple[str, str], new: tuple[str, str], kept: str, why: 
 def test_what_is_merged_beside_the_labels() -> None:
     known = _row("a", {"free_meals": "yes"}, group="g", split="train", note="old", decided="single", source="minutes")
     known["annotations"] = [
-        _said("anna", {"free_meals": "yes", "later_start": None}, "2026-01-05"),
-        _said("ben", {"free_meals": "yes"}, "2026-01-01"),
+        _said("alpha", {"free_meals": "yes", "later_start": None}, "2026-01-05"),
+        _said("beta", {"free_meals": "yes"}, "2026-01-01"),
     ]
     new = _row("a", {"free_meals": "no", "later_start": "pro"}, group="h", note="decided on Monday", holder="the cook")
     new |= {"decided": "adjudicated", "codebook": "2"}
-    new["annotations"] = [_said("anna", {"free_meals": "no"}, "2026-01-03"), _said("ben", {"free_meals": "no"}, "2027")]
+    new["annotations"] = [
+        _said("alpha", {"free_meals": "no"}, "2026-01-03"),
+        _said("beta", {"free_meals": "no"}, "2027"),
+    ]
     [record] = _merge([known], [new]).records
     assert (record.group, record.split, record.source) == ("g", "train", "minutes")
     assert (record.decided, record.note, record.holder, record.codebook) == (
         *("adjudicated", "decided on Monday", "the cook", "2"),
     )
-    anna, ben = record.annotations
-    assert (anna.labels, anna.date) == ({"free_meals": "yes", "later_start": None}, "2026-01-05")
-    assert (ben.labels, ben.date) == ({"free_meals": "no"}, "2026-01-01")
+    alpha, beta = record.annotations
+    assert (alpha.labels, alpha.date) == ({"free_meals": "yes", "later_start": None}, "2026-01-05")
+    assert (beta.labels, beta.date) == ({"free_meals": "no"}, "2026-01-01")
 
 
 def test_a_label_is_as_new_as_what_was_read_for_its_target() -> None:
     known = _row("a", {"free_meals": "yes", "later_start": "pro"})
-    known["annotations"] = [_said("anna", {"free_meals": "yes"}, "2024-01-01"), _said("ben", {"later_start": "pro"})]
+    known["annotations"] = [_said("alpha", {"free_meals": "yes"}, "2024-01-01"), _said("beta", {"later_start": "pro"})]
     known["annotations"].append(_said("cleo", {"later_start": "pro"}, "2026-01-01"))
     new = _row("a", {"free_meals": "no", "later_start": "contra"})
     new["annotations"] = [_said("dan", new["labels"], "2025-01-01")]
@@ -261,7 +264,7 @@ def test_a_label_is_as_new_as_what_was_read_for_its_target() -> None:
 
 def test_two_readers_who_agree_and_who_differ() -> None:
     known = _one("yes", "2026-01-01", "single")
-    assert _merge([known], [_one("yes", "2026-01-02", "single", "ben")]).records[0].decided == "agreed"
+    assert _merge([known], [_one("yes", "2026-01-02", "single", "beta")]).records[0].decided == "agreed"
     assert _merge([known], [_one("yes", "2026-01-01", "single")]).records == tuple(_records(known))
 
 
@@ -358,7 +361,7 @@ _LABELS = st.dictionaries(
     st.sampled_from(["free_meals", "later_start"]), st.sampled_from(["one", "two", None]), max_size=2
 )
 _DATES = st.sampled_from([None, "2026-01-01", "2026-01-01T08:00:00+00:00", "2026-01-02", "spring"])
-_ANNOTATIONS = st.lists(st.builds(_said, st.sampled_from(["anna", "ben", "cleo"]), _LABELS, _DATES), max_size=3)
+_ANNOTATIONS = st.lists(st.builds(_said, st.sampled_from(["alpha", "beta", "cleo"]), _LABELS, _DATES), max_size=3)
 
 
 @st.composite
@@ -474,7 +477,9 @@ def test_the_command_merges_files_of_several_kinds(meals: Path, tmp_path: Path) 
     with open_store(store) as opened:
         held_out = next(row for row in base if row["split"] == "test")
         at = datetime(2026, 3, 1, tzinfo=UTC)
-        opened.add(Label("e", "t", {"free_meals": "no"}, "anna", at, text="The gate is open.", group=held_out["group"]))
+        opened.add(
+            Label("e", "t", {"free_meals": "no"}, "alpha", at, text="The gate is open.", group=held_out["group"])
+        )
     arguments = ["labels", "merge", more, "--labels", meals / "labels.jsonl", "--targets", meals / "targets.yaml"]
     clash = run_stance(*arguments, store, "--out", tmp_path / "out.jsonl")
     assert (clash.returncode, (tmp_path / "out.jsonl").exists()) == (1, False)

@@ -27,11 +27,11 @@ DECISION = {
 def versions(home: Path, meals: Path, meals_model: Path, other_model: Path) -> tuple[str, str]:
     """Two models that were champion one after the other, the second by force."""
     with open_registry(home) as registry:
-        a = registry.register(other_model, parent=None, by="anna", why="a start", labels=None)
+        a = registry.register(other_model, parent=None, by="alpha", why="a start", labels=None)
         labels = meals / "labels.jsonl"
-        b = registry.register(meals_model, parent=a.version, by="ben", why="100 more [new] labels", labels=labels)
-        registry.promote(a.version, by="anna", why="the first", decision=None, expected=None)
-        registry.promote(b.version, by="ben", why="urgent", decision=DECISION, forced=True, expected=a.version)
+        b = registry.register(meals_model, parent=a.version, by="beta", why="100 more [new] labels", labels=labels)
+        registry.promote(a.version, by="alpha", why="the first", decision=None, expected=None)
+        registry.promote(b.version, by="beta", why="urgent", decision=DECISION, forced=True, expected=a.version)
     return a.version, b.version
 
 
@@ -67,8 +67,8 @@ def test_list(versions: tuple[str, str]) -> None:
     a, b = versions
     rows = asked("list")
     assert [(row["version"], row["champion"], row["forced"], row["by"]) for row in rows] == [
-        (a, False, False, "anna"),
-        (b, True, True, "ben"),
+        (a, False, False, "alpha"),
+        (b, True, True, "beta"),
     ]
     _, first, second = told("list").splitlines()
     assert first.split()[:3] == [a, "floor", "68"]
@@ -91,7 +91,7 @@ def test_show_knows_all(versions: tuple[str, str], meals_model: Path) -> None:
     assert "state      was champion\n" in told("show", a)
     for part in (a, known["fingerprint"], known["labels"], "100 more [new] labels", "free_meals: 0.700 against"):
         assert part in shown
-    assert f"forced, in place of {a}, by ben: urgent" in shown
+    assert f"forced, in place of {a}, by beta: urgent" in shown
     assert "at most 0.03 less was asked for: does not hold" in shown
     assert "later_start: 0.700" not in shown
     assert "/somewhere/reports/floor-1/decision.html" in shown
@@ -132,7 +132,7 @@ def test_an_added_model_serves_nobody(versions: tuple[str, str], meals: Path, tm
     )
     assert done.returncode == 0, done.stderr
     version = load_model(tmp_path / "mine").version
-    assert version in told("add", tmp_path / "mine", "--why", "to be compared", "--by", "anna")
+    assert version in told("add", tmp_path / "mine", "--why", "to be compared", "--by", "alpha")
     assert "never was champion" in told("show", version)
     assert f"{version} never was champion" in refused("rollback", "--why", "?", "--to", version)
     champion = read_champion(home)

@@ -22,13 +22,13 @@ from training.registry import Registered, Registry, open_registry, read_champion
 
 
 def add(registry: Registry, folder: Path, labels: Path | None = None) -> Registered:
-    return registry.register(folder, parent=None, by="anna", why="a try", labels=labels)
+    return registry.register(folder, parent=None, by="alpha", why="a try", labels=labels)
 
 
 def crown(registry: Registry, model: Registered, *, forced: bool = False) -> None:
     champion = registry.champion()
     expected = champion.version if champion else None
-    registry.promote(model.version, by="anna", why="better", decision={}, forced=forced, expected=expected)
+    registry.promote(model.version, by="alpha", why="better", decision={}, forced=forced, expected=expected)
 
 
 def damage(path: Path) -> None:
@@ -41,11 +41,11 @@ def test_what_is_registered_is_in_the_model_store_with_its_labels(home: Path, me
     with open_registry(home) as registry:
         root = add(registry, DEFAULT_MODEL)
         labels = meals / "labels.jsonl"
-        made = registry.register(meals_model, parent=root.version, by="anna", why="more labels", labels=labels)
+        made = registry.register(meals_model, parent=root.version, by="alpha", why="more labels", labels=labels)
         assert registry.models() == [root, made]
     trained = load_model(meals_model)
     assert load_model(made.folder).version == made.version == trained.version
-    assert (made.parent, made.recipe, made.by, made.why) == (root.version, "floor", "anna", "more labels")
+    assert (made.parent, made.recipe, made.by, made.why) == (root.version, "floor", "alpha", "more labels")
     assert (made.fingerprint, made.sentences) == (trained.data["fingerprint"], trained.data["sentences"])
     assert made.metrics == trained.metrics
     assert made.labels is not None
@@ -62,7 +62,7 @@ def test_the_same_model_again_is_the_same_model(home: Path, meals_model: Path) -
     with open_registry(home) as registry:
         first = add(registry, meals_model)
         damage(first.folder / "weights.safetensors")
-        again = registry.register(meals_model, parent=None, by="ben", why="once more", labels=None)
+        again = registry.register(meals_model, parent=None, by="beta", why="once more", labels=None)
         assert again == first
         assert [event.kind for event in registry.history()] == ["registered"]
     # What had been damaged in the store was mended.
@@ -82,7 +82,7 @@ def test_what_is_not_a_whole_model_is_not_registered(home: Path, meals: Path, me
             with pytest.raises(StanceError, match=says):
                 add(registry, folder)
         with pytest.raises(StanceError, match="no model 'nobody'"):
-            registry.register(meals_model, parent="nobody", by="anna", why="?", labels=None)
+            registry.register(meals_model, parent="nobody", by="alpha", why="?", labels=None)
         with pytest.raises(StanceError, match="cannot be read"):
             add(registry, meals_model, labels=home / "none.jsonl")
         assert registry.models() == []
@@ -93,23 +93,23 @@ def test_promotion_needs_the_champion_that_was_compared_with(home: Path, meals_m
         a, b = add(registry, meals_model), add(registry, other_model)
         assert read_champion(home) is None
         decision = {"passed": True, "differences": [{"target": "free_meals", "low": -0.01}]}
-        registry.promote(a.version, by="anna", why="first", decision=decision, expected=None)
+        registry.promote(a.version, by="alpha", why="first", decision=decision, expected=None)
         with pytest.raises(StanceError, match=f"the champion is now {a.version}"):
-            registry.promote(b.version, by="ben", why="late", decision=None, expected=None)
+            registry.promote(b.version, by="beta", why="late", decision=None, expected=None)
         with pytest.raises(StanceError, match="is the champion already"):
-            registry.promote(a.version, by="ben", why="again", decision=None, expected=a.version)
+            registry.promote(a.version, by="beta", why="again", decision=None, expected=a.version)
         with pytest.raises(StanceError, match="no model"):
-            registry.promote("floor-0", by="ben", why="?", decision=None, expected=a.version)
+            registry.promote("floor-0", by="beta", why="?", decision=None, expected=a.version)
         with pytest.raises(StanceError, match="not empty"):
-            registry.promote(b.version, by="ben", why=" ", decision=None, expected=a.version)
-        registry.refuse(b.version, by="ben", why="worse", decision={"passed": False})
+            registry.promote(b.version, by="beta", why=" ", decision=None, expected=a.version)
+        registry.refuse(b.version, by="beta", why="worse", decision={"passed": False})
         assert registry.champion() == a
         assert [(e.kind, e.version, e.by, e.decision) for e in registry.history()[2:]] == [
-            ("promoted", a.version, "anna", decision),
-            ("refused", b.version, "ben", {"passed": False}),
+            ("promoted", a.version, "alpha", decision),
+            ("refused", b.version, "beta", {"passed": False}),
         ]
         first = read_champion(home)
-        registry.promote(b.version, by="ben", why="better now", decision=None, expected=a.version)
+        registry.promote(b.version, by="beta", why="better now", decision=None, expected=a.version)
         assert registry.history()[-1].previous == a.version
     second = read_champion(home)
     assert first is not None
@@ -127,7 +127,7 @@ def test_of_two_that_promote_at_once_one_is_told(home: Path, meals_model: Path, 
         with open_registry(home) as registry:
             together.wait()
             try:
-                registry.promote(version, by="anna", why="better", decision=None, expected=None)
+                registry.promote(version, by="alpha", why="better", decision=None, expected=None)
             except StanceError:
                 refused.append(version)
 
@@ -146,7 +146,7 @@ def test_force_is_never_forgotten(home: Path, meals_model: Path, other_model: Pa
         a, b = add(registry, meals_model), add(registry, other_model)
         crown(registry, a)
         crown(registry, b, forced=True)
-        registry.roll_back(by="ben", why="worse")
+        registry.roll_back(by="beta", why="worse")
         crown(registry, b)
         assert [model.forced for model in registry.models()] == [False, True]
         assert [event.kind for event in registry.history(b.version)] == ["registered", "forced", "promoted"]
@@ -155,24 +155,24 @@ def test_force_is_never_forgotten(home: Path, meals_model: Path, other_model: Pa
 def test_the_way_back(home: Path, meals_model: Path, other_model: Path) -> None:
     with open_registry(home) as registry:
         with pytest.raises(StanceError, match="nothing to roll back"):
-            registry.roll_back(by="anna", why="?")
+            registry.roll_back(by="alpha", why="?")
         a, b = add(registry, meals_model), add(registry, other_model)
         crown(registry, a)
         with pytest.raises(StanceError, match=f"{b.version} never was champion"):
-            registry.roll_back(by="anna", why="?", to=b.version)
+            registry.roll_back(by="alpha", why="?", to=b.version)
         crown(registry, b)
-        assert registry.roll_back(by="anna", why="worse") == a
+        assert registry.roll_back(by="alpha", why="worse") == a
         crown(registry, b)
         # What was rolled back once is not where the next rollback leads.
-        backwards = [registry.roll_back(by="anna", why="worse still").version for _ in range(2)]
+        backwards = [registry.roll_back(by="alpha", why="worse still").version for _ in range(2)]
         assert backwards == [a.version, shipped_version()]
         with pytest.raises(StanceError, match="no champion before"):
-            registry.roll_back(by="anna", why="?")
-        assert registry.roll_back(by="anna", why="it was not so bad", to=b.version) == b
-        assert registry.roll_back(by="anna", why="it was", to=shipped_version()).version == shipped_version()
+            registry.roll_back(by="alpha", why="?")
+        assert registry.roll_back(by="alpha", why="it was not so bad", to=b.version) == b
+        assert registry.roll_back(by="alpha", why="it was", to=shipped_version()).version == shipped_version()
         damage(a.folder / "weights.safetensors")
         with pytest.raises(StanceError, match="was changed"):
-            registry.roll_back(by="anna", why="?", to=a.version)
+            registry.roll_back(by="alpha", why="?", to=a.version)
         champion = registry.champion()
         assert champion is not None
         assert champion.version == shipped_version()
@@ -312,9 +312,9 @@ def crown_and_kill_at(last):
 def crown():
     with open_registry(home) as registry:
         champion = registry.champion()
-        made = registry.register(candidate, parent=champion.version, by="anna", why="new labels", labels=labels)
+        made = registry.register(candidate, parent=champion.version, by="alpha", why="new labels", labels=labels)
         if made.version != champion.version:
-            registry.promote(made.version, by="anna", why="better", decision={}, expected=champion.version)
+            registry.promote(made.version, by="alpha", why="better", decision={}, expected=champion.version)
 
 
 def in_a_process(what):

@@ -26,7 +26,7 @@ from tests.conftest import PROJECT, run_stance
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def label(event: str, record: str = "bus", annotator: str = "anna", given: str | None = "yes", **more: str) -> Label:
+def label(event: str, record: str = "bus", annotator: str = "alpha", given: str | None = "yes", **more: str) -> Label:
     return Label(event, record, {"free_meals": given}, annotator, NOON, text=f"The {record} was late.", **more)
 
 
@@ -46,8 +46,8 @@ def test_the_same_event_sent_again_is_one_label(tmp_path: Path) -> None:
         assert store.add(label("1"))
         assert store.add(label("2", given="no"))
         assert not store.add(replace(label("1"), at=datetime(2026, 3, 2, tzinfo=UTC)))
-        assert store.undo("3", "2", "anna", NOON)
-        assert not store.undo("3", "2", "anna", NOON)
+        assert store.undo("3", "2", "alpha", NOON)
+        assert not store.undo("3", "2", "alpha", NOON)
     assert standing(tmp_path / "store") == ["1"]
 
 
@@ -57,7 +57,7 @@ def test_an_event_id_for_something_else_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StanceError, match="event '1' is in the store with other contents"):
             store.add(label("1", given="no"))
         with pytest.raises(StanceError, match="event '1' is in the store with other contents"):
-            store.undo("1", "1", "anna", NOON)
+            store.undo("1", "1", "alpha", NOON)
     assert standing(tmp_path / "store") == ["1"]
 
 
@@ -65,7 +65,7 @@ def test_a_record_id_for_another_sentence_is_refused(tmp_path: Path) -> None:
     with open_store(tmp_path / "store") as store:
         store.add(label("1"))
         with pytest.raises(StanceError, match="record 'bus' is in the store with another text"):
-            store.add(replace(label("2", annotator="ben"), text="The bus was early."))
+            store.add(replace(label("2", annotator="beta"), text="The bus was early."))
     assert standing(tmp_path / "store") == ["1"]
 
 
@@ -84,14 +84,14 @@ def test_labels_added_together_are_all_kept_or_none(tmp_path: Path) -> None:
 def test_only_a_standing_label_of_ones_own_is_undone(tmp_path: Path) -> None:
     with open_store(tmp_path / "store") as store:
         store.add(label("1"))
-        for event, undoes, annotator in (("2", "1", "ben"), ("2", "9", "anna")):
+        for event, undoes, annotator in (("2", "1", "beta"), ("2", "9", "alpha")):
             with pytest.raises(StanceError, match=f"holds no label '{undoes}' by '{annotator}'"):
                 store.undo(event, undoes, annotator, NOON)
-        store.undo("2", "1", "anna", NOON)
+        store.undo("2", "1", "alpha", NOON)
         with pytest.raises(StanceError, match="has been undone before"):
-            store.undo("3", "1", "anna", NOON)
+            store.undo("3", "1", "alpha", NOON)
         with pytest.raises(StanceError, match="holds no label '2'"):
-            store.undo("3", "2", "anna", NOON)
+            store.undo("3", "2", "alpha", NOON)
     assert standing(tmp_path / "store") == []
 
 
@@ -139,7 +139,7 @@ _EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["label", "undo"]),
         st.sampled_from(["bus", "roof"]),
-        st.sampled_from(["anna", "ben"]),
+        st.sampled_from(["alpha", "beta"]),
         st.sampled_from(["yes", "no", None]),
     ),
     max_size=14,

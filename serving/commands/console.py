@@ -40,6 +40,11 @@ Exit codes:
 `stance COMMAND --help` has an example of each command. The environment can set defaults: docs/settings.md."""
 
 
+def counted(count: int, what: str, several: str = "") -> str:
+    """`1 article`, `2 articles`; `several` where its plural is not made with an s."""
+    return f"{count} {what if count == 1 else several or what + 's'}"
+
+
 def example(*lines: str) -> str:
     """Epilog of a command's help: command lines as they are typed, with `stance`."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labels.errors import needs_package
-from serving.commands.console import Json, app, example, out, print_json
+from serving.commands.console import Json, app, counted, example, out, print_json
 from serving.feeds.folder import FEEDS_VARIABLE, feeds_folder
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def import_(
     if as_json:
         print_json(asdict(imported))
         return
-    out.print(f"{imported.new} feeds added, {imported.known} were followed already", markup=False)
+    out.print(f"{counted(imported.new, 'feed')} added, followed already: {imported.known}", markup=False)
 
 
 @feeds_app.command("remove", epilog=example("stance feeds remove https://example.org/rss.xml"))
@@ -115,8 +115,10 @@ def status(folder: Folder = None, as_json: Json = False) -> None:
         print_json({**counts, "subscriptions": [_as_json(feed) for feed in feeds]})
         return
     well = len(feeds) - len(troubled) - untried
-    out.print(f"{len(feeds)} feeds: {well} well, {len(troubled)} in trouble, {untried} not tried yet", markup=False)
-    out.print(f"{waiting} entries wait to be scored", markup=False)
+    out.print(
+        f"{counted(len(feeds), 'feed')}: {well} well, {len(troubled)} in trouble, {untried} not tried yet", markup=False
+    )
+    out.print(f"wait to be scored: {counted(waiting, 'entry', 'entries')}", markup=False)
     for feed in feeds:
         if trouble := feed.trouble:
             times = "once" if trouble.failures == 1 else f"{trouble.failures} times"

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labels.errors import StanceError, needs_package
-from serving.commands.console import Fast, Json, ModelInUse, err, example, out, print_json, progress
+from serving.commands.console import Fast, Json, ModelInUse, counted, err, example, out, print_json, progress
 from serving.commands.feeds import AllowPrivate, Folder, feeds_app
 from serving.feeds.folder import feeds_folder
 
@@ -132,14 +132,16 @@ def _say(summary: Summary, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     out.print(
-        f"{summary.feeds} feeds asked, {summary.new} new entries: {summary.articles} articles, "
-        f"{summary.duplicates} duplicates, {summary.unread} without an article"
+        f"{counted(summary.feeds, 'feed')} asked, {counted(summary.new, 'new entry', 'new entries')}: "
+        f"{counted(summary.articles, 'article')}, {counted(summary.duplicates, 'duplicate')}, "
+        f"{summary.unread} without an article"
     )
     if summary.versions:
-        out.print(f"  {summary.versions} of the articles are new versions of known ones")
+        out.print(f"  new versions of known articles among them: {summary.versions}")
     if summary.other_languages:
-        out.print(f"  {summary.other_languages} of the articles are in other languages than English: kept, not scored")
-    out.print(f"{summary.scored} articles scored by {summary.version}: {summary.sentences} sentences", markup=False)
+        out.print(f"  in other languages than English: {summary.other_languages}, kept, not scored")
+    scored, sentences = counted(summary.scored, "article"), counted(summary.sentences, "sentence")
+    out.print(f"{scored} scored by {summary.version}: {sentences}", markup=False)
     for trouble in summary.troubles:
         out.print(f"  {trouble.url}: {trouble.reason}", markup=False)
     if summary.stopped:

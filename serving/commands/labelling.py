@@ -19,7 +19,7 @@ Store = Annotated[Path, typer.Option("--store", help="Label store (SQLite); it i
 
 
 @labels_app.command(
-    "annotate", epilog=example("stance labels annotate --source sentences.txt --store labels.db --annotator anna")
+    "annotate", epilog=example("stance labels annotate --source sentences.txt --store labels.db --annotator reader-1")
 )
 def labels_annotate(
     source: Annotated[
