@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.feeds.subscriptions import open_subscriptions
-from tests.conftest import PROJECT
 from tests.feed_server import FeedServer, item, rss
+from tests.killed_process import driven
 
 pytestmark = pytest.mark.slow
 
 MOMENTS = 20
 
 DRIVER = """
-import json, os, random, shutil, signal, sqlite3, sys, threading
+import json, os, random, shutil, signal, sqlite3, sys
 from contextlib import closing
 from pathlib import Path
 
@@ -31,33 +26,16 @@ import serving.feeds.taking_in as taking
 from serving.cli import main
 from serving.feeds import collection, model_in_use, query
 from tests.feeds_parts import files_of, rows_of
+from tests.killed_process import Steps, in_a_process
 
 fresh, place, model, moments, seed = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:])
 sys.argv[1:] = ["feeds", "run", "--folder", str(place), "--model", model, "--allow-private", "--fetch-articles",
                 "--no-holders", "--json"]
 taking.AT_ONCE, scoring.SENTENCES = 4, 8
 connect = sqlite3.connect
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-class Steps:
-    # What is written to a file or asked of a database, by any thread.
-    def __init__(self, last):
-        self.last, self.names, self.lock = last, [], threading.Lock()
-
-    def take(self, name):
-        with self.lock:
-            if len(self.names) == self.last:
-                os.write(1, (json.dumps({"killed at": name}) + chr(10)).encode())
-                os.kill(os.getpid(), signal.SIGKILL)
-            self.names.append(name)
-
-    def audit(self, name, arguments):
-        if name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
-            self.take("open")
-        elif name in ("os.rename", "os.mkdir", "os.remove"):
-            self.take(name)
-
+class StepsAndSql(Steps):
     def connect(self, *arguments, **named):
         connection = connect(*arguments, **named)
         connection.set_trace_callback(lambda sql: self.take(" ".join(sql.split()[:3])))
@@ -65,7 +43,7 @@ class Steps:
 
 
 def one_run(last):
-    steps = Steps(last)
+    steps = StepsAndSql(last)
     sync = os.fsync
     sqlite3.connect = sqlite3.dbapi2.connect = steps.connect
     os.fsync = lambda handle: (steps.take("fsync"), sync(handle))
@@ -94,22 +72,6 @@ def looked_at():
     found["other files"] = sorted(set(there) ^ set(done))
     found["rows"] = sorted([r["url"] or "", r["sentence"], r["target"], r["text"], r["label"]] for r in rows_of(place))
     return found
-
-
-def in_a_process(what):
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(write, json.dumps(what()).encode())
-            os._exit(0)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    os.close(write)
-    with os.fdopen(read) as stream:
-        said = stream.read()
-    return os.waitpid(child, 0)[1], json.loads(said) if said else None
 
 
 def begin():
@@ -162,21 +124,7 @@ def killed(server: FeedServer, folder: Path, model: Path) -> list[dict[str, Any]
     with open_subscriptions(fresh, allow_private=True) as subscriptions:
         for url in urls:
             subscriptions.add(url)
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    (folder / "driver.py").write_text(DRIVER)
-    command = [sys.executable, folder / "driver.py", fresh, folder / "place", model, MOMENTS, seed]
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return driven(DRIVER, folder, fresh, folder / "place", model, MOMENTS)
 
 
 def test_a_kill_of_the_command_loses_nothing_and_doubles_nothing(folder_in_memory: Path, meals_model: Path) -> None:

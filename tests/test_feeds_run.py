@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +21,6 @@ from serving.feeds.state import open_state, state_url
 from serving.feeds.taking_in import AT_ONCE, Reading
 from serving.feeds.troubles import FetchError, NotYetError
 from serving.scoring import score_texts
-from tests.conftest import PROJECT
 from tests.feeds_parts import (
     COOK,
     MAYOR,
@@ -40,6 +35,7 @@ from tests.feeds_parts import (
     run,
     signature,
 )
+from tests.killed_process import driven
 from training.model_folder import load_model
 
 
@@ -228,27 +224,10 @@ import serving.feeds.batches as batches
 from serving.feeds.state import open_state, state_url
 from serving.feeds import tables
 from tests.feeds_parts import *
+from tests.killed_process import Steps, in_a_process
 
 place, model, state, moments, seed = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] or None, *map(int, sys.argv[4:])
 taking.AT_ONCE, scoring.SENTENCES = 6, 12
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-
-class Steps:
-    def __init__(self, last):
-        self.last, self.names = last, []
-
-    def take(self, name):
-        if len(self.names) == self.last:
-            os.write(1, (json.dumps({"killed at": name}) + chr(10)).encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.names.append(name)
-
-    def audit(self, name, arguments):
-        if name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
-            self.take("open")
-        if name in ("os.rename", "os.mkdir", "os.remove"):
-            self.take(name)
 
 
 def counted(last):
@@ -260,19 +239,6 @@ def counted(last):
     event.listen(Engine, "commit", lambda connection: steps.take("COMMIT"))
     sys.addaudithook(steps.audit)
     return steps
-
-
-def in_a_process(what):
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(write, json.dumps(what()).encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as stream:
-        said = stream.read()
-    ended = os.waitpid(child, 0)[1]
-    return ended, json.loads(said) if said else None
 
 
 def words(n):
@@ -371,25 +337,6 @@ say(expected=in_a_process(looked_at)[1])
 """
 
 
-def killed(folder: Path, model: Path, state: str, moments: int) -> list[dict[str, Any]]:
-    """What the driver says; see there."""
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    (folder / "driver.py").write_text(DRIVER)
-    command = [sys.executable, folder / "driver.py", folder / "place", model, state, moments, seed]
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moments"), [("sqlite", 30), ("postgresql", 10)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
@@ -397,7 +344,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
 ) -> None:
     # The state of SQLite lies in the folder, as it does for users.
     state = request.getfixturevalue("postgres").format("postgres") if kind == "postgresql" else ""
-    said = killed(folder_in_memory, meals_model, state, moments)
+    said = driven(DRIVER, folder_in_memory, folder_in_memory / "place", meals_model, state, moments)
     whole = said[0]["expected"]
     for part in ("articles", "appearances", "unread", "rows"):
         assert len({json.dumps(one) for one in whole[part]}) == len(whole[part]) > 1

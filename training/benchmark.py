@@ -13,14 +13,14 @@ from labels.taxonomy import Taxonomy
 from training.answers import fit_rules
 from training.comparison import common_part
 from training.dataset import outcome_matrix, texts_of, units_of
-from training.help_from import HelpFrom
+from training.families import HelpFrom, new_estimator
 from training.metrics import Confusion, confusion, resampled, scores
 from training.model_folder import Model
 from training.outcomes import NOT_READ, Outcomes, Progress
 from training.recipes import Recipe, TunedRecipe
 from training.resampling import RESAMPLES, figure
 from training.scored import scored_by
-from training.train import LabelledData, new_estimator
+from training.train import LabelledData
 
 
 def benchmark(

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from labels.errors import StanceError
+from training.families import HelpFrom
 from training.fine_tuned import FineTunedClassifier
-from training.heads import HeadChoice
 from training.linear import LinearClassifier
 from training.model_folder import Model, load_model
 from training.outcomes import Progress
-from training.teaching import Teaching, teach
-
-
-@dataclass(frozen=True)
-class HelpFrom:
-    """What a training builds on.
-
-    Attributes:
-        teaching: what teachers say of sentences.
-        start: adapters of a model that the training begins with.
-        chosen: settings of linear heads by target that were chosen in an earlier training.
-    """
-
-    teaching: Teaching | None = None
-    start: Mapping[str, NDArray[np.floating]] | None = None
-    chosen: Mapping[str, HeadChoice] | None = None
+from training.teaching import teach
 
 
 def settings_of(model: Model) -> HelpFrom:

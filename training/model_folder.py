@@ -29,13 +29,12 @@ from labels.files import replacing_folder, sync
 from labels.taxonomy import Taxonomy, parse_taxonomy
 from training.answers import Answers, Rules, rules_from
 from training.estimator import Estimator
+from training.families import restored_estimator
 from training.fast_path import ABOUT, TENSORS, FastPath, fast_path_from
-from training.fine_tuned import restored_fine_tuned
 from training.held_out import HeldOut
 from training.kept_vectors import VECTORS, KeptVectors
-from training.linear import restored_linear
 from training.outcomes import Progress
-from training.recipes import Recipe, TunedRecipe, parse_recipe
+from training.recipes import Recipe, parse_recipe
 from training.verified import read_verified
 
 FORMAT = 2
@@ -240,7 +239,8 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         taxonomy = parse_taxonomy(about, path)
         recipe = parse_recipe(about["recipe"])
         settings = json.loads(contents["estimator.json"])
-        estimator = _restored(recipe, taxonomy, settings, load_safetensors(contents["weights.safetensors"]), cache)
+        tensors = load_safetensors(contents["weights.safetensors"])
+        estimator = restored_estimator(recipe, taxonomy, settings, tensors, cache=cache)
         return Model(
             estimator=estimator,
             rules=rules_from(json.loads(contents["decision.json"]), taxonomy),
@@ -256,14 +256,6 @@ def load_model(folder: Path | None = None, *, cache: bool = False) -> Model:
         )
     except (KeyError, TypeError, AttributeError, ValueError, ValidationError, SafetensorError) as error:
         raise StanceError(f"is damaged: {error!r}", path=folder, hint="Train it again.") from error
-
-
-def _restored(
-    recipe: Recipe, taxonomy: Taxonomy, settings: Mapping[str, Any], tensors: dict[str, NDArray[Any]], cache: bool
-) -> Estimator:
-    if isinstance(recipe, TunedRecipe):
-        return restored_fine_tuned(recipe, taxonomy, settings, tensors)
-    return restored_linear(recipe.family, taxonomy, settings, tensors, cache=cache)
 
 
 def _fast_path(contents: Mapping[str, bytes], taxonomy: Taxonomy, version: str, folder: Path) -> FastPath | None:

@@ -21,11 +21,8 @@ from labels.records import read_records
 from labels.taxonomy import Taxonomy
 from training.answers import Fitted, Rules, fit_rules
 from training.dataset import class_counts, column, fingerprint, outcome_matrix, texts_of, to_dataset, units_of
-from training.estimator import Estimator
-from training.fine_tuned import FineTunedClassifier
+from training.families import HelpFrom, new_estimator
 from training.held_out import HeldOut
-from training.help_from import HelpFrom
-from training.linear import new_linear
 from training.marks import marks, word_marks
 from training.metrics import confusion
 from training.model_folder import Model
@@ -113,26 +110,6 @@ def part_at_hand(data: LabelledData, name: str) -> Dataset:
     if len(part) == 0:
         raise _nothing_at_hand(f"sentence of the part '{name}'", f'Give records `"split": "{name}"`.', data)
     return part
-
-
-def new_estimator(recipe: Recipe, taxonomy: Taxonomy, help_from: HelpFrom | None = None) -> Estimator:
-    """The untrained classifier that a recipe describes.
-
-    Raises:
-        StanceError: the recipe needs help that was not given, or has no use for what was.
-    """
-    given = help_from or HelpFrom()
-    if not isinstance(recipe, TunedRecipe):
-        if given.teaching or given.start:
-            raise StanceError(
-                f"the recipe '{recipe.name}' can use neither teachers nor a model to begin with",
-                hint="Only recipes of the family 'fine-tuned' can.",
-            )
-        return new_linear(recipe, taxonomy, given.chosen)
-    if (recipe.distillation is None) != (given.teaching is None):
-        needs = "no teacher was named" if recipe.distillation else "it has no use for teachers"
-        raise StanceError(f"the recipe '{recipe.name}': {needs}", hint="--teacher goes with a recipe that distils.")
-    return FineTunedClassifier(taxonomy, recipe, given.teaching, given.start)
 
 
 def train(
