@@ -50,7 +50,7 @@ bench: $(SERVING)  ## what scoring costs on this machine
 
 report: $(DEVELOPMENT)  ## docs/report, anew; needs the corpus in STANCE_CORPUS
 	@test -n "$(STANCE_CORPUS)" || { echo 'name the folder of the documents: make report STANCE_CORPUS=DIR' >&2; exit 1; }
-	$(BIN)/stance evaluate --corpus $(STANCE_CORPUS) --out docs/report
+	$(BIN)/stance evaluate --corpus $(STANCE_CORPUS) --out docs/report --learning-curve docs/report/learning-curve.json
 
 # The server that the state of the feeds is tested with; where it cannot be installed, those tests are skipped and say so.
 postgres:
