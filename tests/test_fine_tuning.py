@@ -106,6 +106,23 @@ def test_a_second_training_begins_with_the_first(tuned: Path, meals: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_without_a_refit_what_held_sentences_out_is_what_answers(tuned: Path, meals: Path, tmp_path: Path) -> None:
+    done = run_stance(*arguments(meals, written(tmp_path, refit=False), tmp_path / "m"))
+    assert done.returncode == 0, done.stderr
+    texts = [row["text"] for row in meals_records() if row["split"] == "train"]
+
+    def apart(folder: Path) -> Any:
+        """How far what it said of each held-out sentence is from whatever it says now."""
+        model = load_model(folder)
+        now = model.estimator.predict(texts).probabilities[None]
+        assert len(model.held_out.probabilities)
+        return np.abs(model.held_out.probabilities[:, None] - now).max(axis=(2, 3)).min(axis=1)
+
+    assert apart(tmp_path / "m").max() < 1e-5
+    assert np.median(apart(tuned)) > 1e-3
+
+
+@pytest.mark.slow
 def test_a_student_follows_its_teacher(tuned: Path, meals: Path, tmp_path: Path) -> None:
     # A student that is shown no label at all can only know what the teacher says.
     recipe = written(tmp_path, distillation={"label_share": 0.0, "unlabelled": False})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from training.encoder_packages import TOKENIZER, EncoderPackage
 from training.length_batches import cut_by_length
 from training.low_rank import merged
 from training.outcomes import Progress
-from training.runtime import Runtime, asked_threads
+from training.runtime import Runtime, asked_threads, cores
 
 MEAN, FIRST = "mean", "first"
 """Outputs of the last layer, as it is: the mean over tokens, and the first token."""
@@ -99,14 +100,12 @@ class SentenceEncoder:
 
     Attributes:
         runtime: what it runs on indeed.
+        batch_tokens: padded tokens that a batch holds: bounds memory, and long texts go in small batches.
         watch: told of each batch that was embedded, if set.
 
     Raises:
         StanceError: the encoder is not installed, or a file of it has another hash.
     """
-
-    batch_tokens = 1024
-    """Padded tokens a batch holds: bounds memory, and long texts go in small batches."""
 
     def __init__(
         self,
@@ -122,6 +121,9 @@ class SentenceEncoder:
         if runtime != "onnx" and (why_not := self._not_on_ctranslate2()):
             _logger.warning("%s: runs on ONNX Runtime, not on %s: %s", package.name, runtime, why_not)
             self.runtime = "onnx"
+        # CTranslate2 computes one batch at a time.
+        self._beside = min(_BESIDE, asked_threads() or cores()) if self.runtime == "onnx" else 1
+        self.batch_tokens = _TOKENS // self._beside
         self._cache = cache
         self._adapters = adapters or {}
         self.watch: Callable[[Batch], None] | None = None
@@ -236,8 +238,9 @@ class SentenceEncoder:
     def _compute(self, encodings: Sequence[Encoding], progress: Progress | None = None) -> NDArray[np.float32]:
         result = self._empty(len(encodings))
         done = 0
-        for batch in self.batches(encodings):
-            result[batch.rows] = self.forward(batch)
+        batches = list(self.batches(encodings))
+        for batch, vectors in zip(batches, self.forward_all(batches), strict=True):
+            result[batch.rows] = vectors
             if self.watch:
                 self.watch(batch)
             done += len(batch.rows)
@@ -262,6 +265,14 @@ class SentenceEncoder:
             return self._ctranslate2(batch.ids, batch.mask)
         return np.concatenate(self.run(batch), axis=1)
 
+    def forward_all(self, batches: Sequence[Batch]) -> Iterator[NDArray[np.float32]]:
+        """Embeddings of each batch in their order, some computed beside each other."""
+        if self._beside == 1 or len(batches) == 1:
+            yield from map(self.forward, batches)
+            return
+        with ThreadPoolExecutor(self._beside) as pool:
+            yield from pool.map(self.forward, batches)
+
     def run(self, batch: Batch) -> list[NDArray[np.float32]]:
         """The outputs of one batch one by one; of `token_output(n)` what stands at padding means nothing."""
         given: list[NDArray[np.float32]] = self._session.run(
@@ -271,6 +282,13 @@ class SentenceEncoder:
 
 
 _logger = logging.getLogger("stance.encoder")
+
+_TOKENS = 1024
+"""Padded tokens that are computed at a time."""
+
+_BESIDE = 2
+"""Batches that are computed beside each other where there are as many cores: while the threads of one wait for each
+other, those of the other work. Of four cores and more it was not measured whether more would be better."""
 
 _PUBLISHED: WeakValueDictionary[tuple[str, ...], ort.InferenceSession] = WeakValueDictionary()
 """Sessions of encoders as they were published, by the modules that carry them, as long as somebody holds them."""

@@ -88,13 +88,17 @@ class FineTunedClassifier:
         folds = folds_of(units, eligible, recipe.folds, recipe.seed)[: recipe.held_out_folds]
         # Of every epoch: which one is best is known only when all are made.
         given = np.full((recipe.tuning.epochs, *outcomes.shape, self.taxonomy.width), np.nan)
+        learnt: list[Adapted] = []
         for number, (_, test) in enumerate(folds):
             rows, what = test.tolist(), f"fold {number + 1} of {len(folds)}"
             part = lesson.without({units[i] for i in rows})
-            for epoch, adapted in enumerate(trained(what, f"fold-{number}", part, recipe.tuning.epochs)):
+            learnt = trained(what, f"fold-{number}", part, recipe.tuning.epochs)
+            for epoch, adapted in enumerate(learnt):
                 given[epoch, rows] = self._taken(adapted).predict([texts[i] for i in rows], progress).probabilities
         self._choose_epochs(given, outcomes, units)
-        self._taken(trained("all sentences", "all", lesson, self._epochs)[-1])
+        if recipe.refit or not learnt:
+            learnt = trained("all sentences", "all", lesson, self._epochs)
+        self._taken(learnt[self._epochs - 1])
         forget(folder)
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -129,13 +129,22 @@ class TunedRecipe(_Common):
     Attributes:
         held_out_folds: in how many of the folds sentences are held out to choose the number of epochs and to calibrate;
             each costs a training of its own.
+        refit: whether all sentences are learnt at last. Where not, what answers is the training that held sentences
+            out: it never learns those, and is calibrated and decided on what it says of them itself.
     """
 
     family: Literal["fine-tuned"]
     encoder: str
     held_out_folds: Count = 1
+    refit: bool = True
     tuning: TuningSettings
     distillation: Distillation | None = None
+
+    @model_validator(mode="after")
+    def _one_training(self) -> Self:
+        if not self.refit and self.held_out_folds != 1:
+            raise ValueError("with `refit: false` there is one training, so held_out_folds is 1")
+        return self
 
 
 Recipe = FloorRecipe | FrozenRecipe | TunedRecipe

@@ -152,8 +152,8 @@ def _ways(
         batches = list(encoder.batches(encoder.tokenize(texts)))
 
         def work() -> None:
-            for batch in batches:
-                encoder.forward(batch)
+            for _ in encoder.forward_all(batches):
+                pass
 
         return work
 
