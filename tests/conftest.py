@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from starlette.testclient import TestClient
 
 from tests.command_process import Commands
@@ -40,11 +41,15 @@ for _name in [
 for _name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR", "STANCE_CACHE"):
     Path(os.environ[_name]).mkdir(parents=True)
 
+# A case that takes long on a machine that does something else, or for what it is the first to import, is no failure.
+settings.register_profile("stance", deadline=None)
+settings.load_profile("stance")
+
 PROJECT = Path(__file__).parents[1]
 
 _LONGEST = """
-    model_folder retraining calibration train bench benchmark page fine_tuning evaluate jobs_api live_model
-    retraining_over_http serve_process registry drift labels notebooks next_notebook agreement api_document
+    model_folder fine_tuning feeds_killed retraining calibration train bench benchmark page evaluate batch_ray jobs_api
+    live_model retraining_over_http serve_process registry drift labels notebooks next_notebook agreement api_document
 """
 """Files by what they take, most first; those that are not named take less."""
 

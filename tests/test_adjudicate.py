@@ -344,7 +344,7 @@ _LABELS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     said=st.lists(st.tuples(_LABELS, _LABELS, _LABELS), min_size=1, max_size=5),
     random=st.randoms(use_true_random=False),

@@ -188,7 +188,7 @@ def _near(one: float, other: float) -> bool:
     return (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, abs_tol=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_samples())
 def test_figures_of_resamples_are_those_of_the_libraries(sample: tuple[np.ndarray, list[str]]) -> None:
     """A resample is a sum of tables of groups; the libraries are given its sentences one by one."""
@@ -209,7 +209,7 @@ def test_figures_of_resamples_are_those_of_the_libraries(sample: tuple[np.ndarra
         assert _near(given_kappa, cohens_kappa(*readings[:2, sentences]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_samples())
 def test_alpha_is_given_to_the_library_as_it_wants_it(sample: tuple[np.ndarray, list[str]]) -> None:
     readings = sample[0]

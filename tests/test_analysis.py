@@ -47,7 +47,7 @@ _PIECES = st.sampled_from(
 _ANY = st.lists(_PIECES, max_size=40).map("".join) | st.lists(_PIECES, max_size=40).map(" ".join) | st.text(max_size=80)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_ANY)
 @example("“")
 @example("'s")
@@ -321,7 +321,7 @@ _POINTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_POINTS)
 def test_totals_apart_never_mix(rows: Sequence[tuple[float, float, bool, str | None]]) -> None:
     keys = [key for *_, key in rows]

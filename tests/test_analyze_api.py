@@ -179,7 +179,7 @@ def test_the_largest_document_is_read_in_time_whatever_it_holds(service: TestCli
         assert document["sentences"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60).filter(str.strip),

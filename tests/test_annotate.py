@@ -274,7 +274,7 @@ def test_more_targets_than_keys_is_said() -> None:
         keymap(Taxonomy(many))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.text(max_size=1500),
     keys=st.text(st.sampled_from("fp23ycwt x"), max_size=6),

@@ -85,9 +85,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.mark.parametrize(("path", "method", "mode"), RUNS, ids=[f"{m} {p} {mode.value}" for p, m, mode in RUNS])
 def test_the_service_keeps_to_its_document(served: Served, path: str, method: str, mode: GenerationMode) -> None:
     @seed(6)
-    @settings(
-        max_examples=FEWER.get(path, EXAMPLES), deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=FEWER.get(path, EXAMPLES), database=None, suppress_health_check=list(HealthCheck))
     @given(served.schema[path][method].as_strategy(generation_mode=mode))
     def ask(case: Case) -> None:
         response = case.call(session=served.session, headers=bearer(served.key))

@@ -477,7 +477,7 @@ def floor(meals_model: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows_of_any_text)
 def test_any_text_comes_back_as_it_went_in(
     ending: str, rows: list[tuple[str, str]], floor: Path, tmp_path: Path

@@ -116,7 +116,7 @@ def _nothing() -> tuple[None, NDArray[np.int8], list[str]]:
     return None, np.zeros((3, len(TAXONOMY)), np.int8), ["a", "b", "c"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(said=arrays(float, (4, 2, WIDTH), elements=st.floats(0, 1)), order=st.permutations(range(4)))
 def test_any_probabilities_are_answered_soundly_and_each_text_by_itself(
     fitted: list[Fitted], said: NDArray[np.float64], order: list[int]

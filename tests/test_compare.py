@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -15,7 +15,6 @@ from training.comparison import holm, mcnemar_p
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-@settings(deadline=None)
 def test_mcnemar_is_a_binomial_test_of_the_discordant_sentences(only_a: int, only_b: int) -> None:
     expected = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1
     assert mcnemar_p(only_a, only_b) == pytest.approx(expected)

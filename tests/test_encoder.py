@@ -104,7 +104,7 @@ def test_no_other_cut_costs_less(lengths: list[int], most: int) -> None:
     assert cost(given_) == min(map(cost, every), default=0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12))
 def test_embeddings_come_back_in_the_order_of_the_texts(encoder: SentenceEncoder, texts: list[str]) -> None:
     read = encoder.read(texts)

@@ -297,7 +297,7 @@ def _read_or_named(path: Path, tool: str, taxonomy: Taxonomy, named: str) -> Non
 
 
 @pytest.mark.parametrize("tool", ["label-studio", "argilla", "doccano", "prodigy"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_one_spoilt_place_is_read_or_named(
     tool: str,
@@ -317,7 +317,7 @@ def test_one_spoilt_place_is_read_or_named(
 
 
 @pytest.mark.parametrize("tool", ["csv", "tsv"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.lists(st.sampled_from([*("id", "text", "annotator", "free_meals", "yes"), *',\t\n\r"\0', "r"])))
 def test_any_table_is_read_or_named(
     tool: str, content: list[str], taxonomy: Taxonomy, tmp_path_factory: pytest.TempPathFactory

@@ -87,7 +87,7 @@ def _without_empty(record: Record) -> Record:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(given_records=_records())
 def test_what_goes_out_comes_back(tool: str, given_records: tuple[list[Record], list[dict[str, Any]]]) -> None:
     records, documents = given_records

@@ -177,7 +177,7 @@ def _is_sound(text: str, given_: dict[str, Any]) -> None:
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ANY_TEXT, min_size=1, max_size=2))
 def test_any_text_is_explained(client: TestClient, texts: list[str]) -> None:
     response = client.post("/v1/score", json={"texts": texts, "explain": True})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labels.errors import StanceError
@@ -211,7 +211,6 @@ _STUDENT = StaticStudent(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=9), min_size=1, max_size=300))
 def test_a_text_does_not_depend_on_its_neighbours(texts: list[list[int]]) -> None:
     together = _STUDENT.predict_proba(texts)

@@ -211,7 +211,7 @@ def test_canonical_addresses(url: str | None, canonical: str | None) -> None:
     assert canonical_url(url) == canonical
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(
         st.text(max_size=60),
@@ -328,7 +328,7 @@ MARKUP = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MARKUP)
 @example("<div>" * 5000 + FIRST)
 @example("\x00<p>" + FIRST)
@@ -342,7 +342,7 @@ def test_any_html_is_an_article_or_none(html: str) -> None:
         assert len(made.language) in (2, 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MARKUP, st.sampled_from([None, "utf-8", "utf-16", "shift_jis", "idna", "rot13"]))
 def test_any_page_is_read_or_passed_over(html: str, charset: str | None) -> None:
     page = Page("https://example.org/a", html.encode("utf8", "surrogatepass"), charset)
@@ -351,7 +351,7 @@ def test_any_page_is_read_or_passed_over(html: str, charset: str | None) -> None
     assert made.text == tidy(made.text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_tidy_text_stays_as_it_is(text: str) -> None:
     assert tidy(tidy(text)) == tidy(text)

@@ -165,7 +165,7 @@ def test_signatures_are_the_same_in_another_process_and_on_another_day() -> None
     assert hashlib.sha256(other).hexdigest() == "c1673d3911de3e988dcefcb05e96de230fc6031f4b9b88047205cad6be1538d1"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(), st.text())
 def test_likeness_is_a_share_symmetric_and_whole_with_itself(first: str, second: str) -> None:
     one, other = signature(first), signature(second)
@@ -174,7 +174,7 @@ def test_likeness_is_a_share_symmetric_and_whole_with_itself(first: str, second:
     assert near_text(one, other) == near_text(other, one)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 200))
 def test_the_estimate_is_near_the_share(shared: int) -> None:
     words = [f"w{number}" for number in range(402)]

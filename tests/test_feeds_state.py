@@ -130,7 +130,7 @@ ANYTHING = st.text(st.characters(exclude_categories=()), min_size=1, max_size=50
 def test_whatever_a_feed_says_can_be_kept(state: str) -> None:
     with open_state(state_url(Path(), state)) as engine:
         # Also what is longer than an index of PostgreSQL takes.
-        @settings(max_examples=25, deadline=None)
+        @settings(max_examples=25)
         @given(text=ANYTHING, guid=ANYTHING, title=ANYTHING, times=st.sampled_from([1, 200]))
         def kept(text: str, guid: str, title: str, times: int) -> None:
             one = entry(1, text, guid=guid * times, title=title * times, url=f"http://paper.example/{guid * times}")

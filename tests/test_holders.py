@@ -121,7 +121,7 @@ def test_the_same_sentences_give_the_same_tagger(folder: Path, harbour: Path, tm
 ANY = st.characters(exclude_categories=())  # halves of surrogate pairs too
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.one_of(st.text(ANY, max_size=80), st.text("Aa .,“”\"'’the\n\u0301ß中", max_size=80)))
 def test_any_text_has_a_holder_whose_offsets_slice_it(shipped: HolderTagger, text: str) -> None:
     (holder,) = shipped.tag([text])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labels.checks import check_labels
@@ -172,7 +172,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(lines=LINES)
 def test_reading_stops_at_the_first_problem_that_the_check_finds(
     lines: list[str], tmp_path_factory: pytest.TempPathFactory, meals: Path

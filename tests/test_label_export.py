@@ -106,7 +106,7 @@ _SAID = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_SAID)
 def test_any_text_survives_and_the_file_is_always_readable(said: list[tuple[Any, ...]]) -> None:
     from tests.conftest import MEALS_TARGETS

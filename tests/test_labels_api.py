@@ -91,7 +91,7 @@ _ENTRIES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(_ENTRIES)
 def test_whatever_is_sent_twice_is_kept_once(service: TestClient, entries: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -185,7 +185,7 @@ def _json() -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_json() | st.fixed_dictionaries({"labels": st.lists(st.just(entry()) | _json(), max_size=3)}))
 def test_no_json_makes_it_fail(open_sender: Sender, body: Any) -> None:
     response = open_sender.send_body(json.dumps(body).encode())

@@ -400,7 +400,7 @@ def _texts(records: Sequence[Record]) -> dict[str, str]:
 _KNOWN = _rows("k", 5, own_ids=False).map(_standing)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_KNOWN, _rows("n", 6, own_ids=False).map(lambda rows: _records(*rows)), st.booleans())
 def test_merging_again_changes_nothing(known: list[Record], new: list[Record], at_hand: bool) -> None:
     texts = _texts([*known, *new]) if at_hand else {}
@@ -413,7 +413,7 @@ def test_merging_again_changes_nothing(known: list[Record], new: list[Record], a
     assert sum(a != b for a, b in zip(known, once.records, strict=False)) == once.changed
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_KNOWN, _rows("n", 6, own_ids=False).map(lambda rows: _records(*rows)))
 def test_no_unit_and_no_new_text_comes_into_a_second_part(known: list[Record], new: list[Record]) -> None:
     texts = _texts([*known, *new])
@@ -428,7 +428,7 @@ def test_no_unit_and_no_new_text_comes_into_a_second_part(known: list[Record], n
         assert {r.part for r in merged if " ".join(texts[r.id].split()) in alike} == {record.part}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_KNOWN, _rows("n", 6, own_ids=True).map(lambda rows: _records(*rows)))
 def test_no_label_is_lost_or_made_up(known: list[Record], new: list[Record]) -> None:
     texts = _texts([*known, *new])
@@ -452,7 +452,7 @@ def test_no_label_is_lost_or_made_up(known: list[Record], new: list[Record]) -> 
         }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(records=_rows("k", 6, own_ids=True).map(_standing), text=st.text().filter(str.strip))
 def test_written_records_are_read_back(
     records: list[Record], text: str, tmp_path_factory: pytest.TempPathFactory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
@@ -28,7 +28,6 @@ def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(labelled())
-@settings(deadline=None)
 def test_figures_equal_those_of_scikit_learn(data: tuple[np.ndarray, np.ndarray]) -> None:
     gold, predicted = data
     found = scores(confusion(gold, predicted, ["one"] * len(gold), WIDTH).sum(axis=0), TAXONOMY)
@@ -51,7 +50,6 @@ def test_figures_equal_those_of_scikit_learn(data: tuple[np.ndarray, np.ndarray]
 
 
 @given(labelled())
-@settings(deadline=None)
 def test_issue_side_f1_counts_pairs(data: tuple[np.ndarray, np.ndarray]) -> None:
     gold, predicted = data
     found = scores(confusion(gold, predicted, ["one"] * len(gold), WIDTH).sum(axis=0), TAXONOMY)

@@ -87,7 +87,7 @@ def test_equal_confidences_give_a_level_curve_whatever_the_order() -> None:
         assert curve["area"]["value"] == pytest.approx(0.3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.25, 1)), min_size=1, max_size=40))
 def test_curves_of_anything_stay_in_bounds_and_end_at_the_risk_of_all(answers: list[tuple[bool, float]]) -> None:
     wrong, confidence = [a for a, _ in answers], [c for _, c in answers]
@@ -97,7 +97,7 @@ def test_curves_of_anything_stay_in_bounds_and_end_at_the_risk_of_all(answers: l
     assert curve["points"][-1]["value"] == curve["risk"]["value"] == pytest.approx(np.mean(wrong), abs=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1), st.booleans())
 def test_figures_of_anything_stay_in_bounds(sentences: int, seed: int, some_unread: bool) -> None:
     probabilities, gold, units = _calibrated(sentences, seed)

@@ -350,7 +350,7 @@ def test_an_answer_depends_on_the_proposition_but_not_on_its_full_stop(client: T
     assert first["probabilities"] != pytest.approx(other["probabilities"], abs=1e-2)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=1, max_size=3

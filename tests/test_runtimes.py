@@ -76,7 +76,7 @@ def test_in_8_bits_it_gives_nearly_what_serves(onnx: SentenceEncoder) -> None:
     assert cosine.min() > 0.9
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.lists(st.one_of(st.sampled_from(TEXTS), st.text(max_size=200)), min_size=1, max_size=12),
     st.sampled_from([64, 256, 1024]),

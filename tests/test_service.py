@@ -72,7 +72,7 @@ def test_it_takes_the_most_that_it_says_it_takes(client: TestClient) -> None:
     assert _score(client, texts=TEXTS[:1], targets=[target])["results"][0]["truncated"] is False
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ANY_TEXT, min_size=1, max_size=3))
 def test_any_text_gets_an_answer(client: TestClient, texts: list[str]) -> None:
     answer = _score(client, texts=texts)
@@ -109,7 +109,7 @@ def test_a_strange_text_gets_an_answer_of_its_own(client: TestClient, text: str)
         assert given_["score"] == pytest.approx(answer["results"][0]["targets"][target_id]["score"], abs=1e-4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=10), st.characters(categories=["Cs"]), st.text(max_size=10), st.booleans())
 def test_half_a_surrogate_pair_is_not_json(
     client: TestClient, before: str, half: str, after: str, escaped: bool
@@ -178,7 +178,7 @@ def test_a_body_without_a_length_is_counted(client: TestClient) -> None:
     assert client.post("/v1/score", content=parts()).status_code == 413
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),

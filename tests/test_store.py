@@ -146,7 +146,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_EVENTS)
 def test_the_newest_label_that_was_not_undone_stands(events: list[tuple[str, str, str, str | None]]) -> None:
     said: defaultdict[tuple[str, str], list[tuple[str, str | None]]] = defaultdict(list)

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -82,7 +82,6 @@ class Crowd:
         self.answered.append(number)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 900), st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_a_lane_answers_all_that_it_took_and_that_stayed(asked: list[tuple[int, bool, bool]]) -> None:
     """Each asks for so much, may want a turn of its own, and may leave, before its turn or in it.

@@ -199,7 +199,7 @@ def test_rows_give_the_profile_back(profile: Profile) -> None:
     assert profile_from(json.loads(json.dumps(profile.rows()))) == profile
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=6), st.integers(0, 6))
 def test_the_sum_of_two_halves_is_the_whole(meals_model: Path, texts: list[str], cut: int) -> None:
     model = load_model(meals_model)

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from labels.errors import StanceError
 from labels.yaml_file import not_as_described, parse_yaml
@@ -145,6 +154,12 @@ class TunedRecipe(_Common):
         if not self.refit and self.held_out_folds != 1:
             raise ValueError("with `refit: false` there is one training, so held_out_folds is 1")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A model's version comes from its recipe, too; those that are older than `refit` keep theirs.
+        fields: dict[str, Any] = written(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("refit", True)}
 
 
 Recipe = FloorRecipe | FrozenRecipe | TunedRecipe
