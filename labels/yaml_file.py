@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from labels.errors import StanceError, first_problem
+from labels.errors import StanceError, not_as_described
 
 Described = TypeVar("Described")
 
@@ -39,15 +39,3 @@ def read_yaml(path: Path, described: TypeAdapter[Described]) -> Described:
         return described.validate_python(parse_yaml(path))
     except ValidationError as error:
         raise not_as_described(error, path) from error
-
-
-def not_as_described(error: ValidationError, path: Path, within: str | None = None) -> StanceError:
-    """The first thing that pydantic found wrong in a file.
-
-    Args:
-        error: what it found.
-        path: the file.
-        within: a word that it puts before each field though the file has none of it: which type of a union it is.
-    """
-    field, message = first_problem(error)
-    return StanceError(message, path=path, field=field.removeprefix(f"{within}."))

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labels.errors import StanceError, first_problem
+from labels.errors import StanceError, not_as_described
 from labels.files import write_whole
 
 KEYS_FILE = "keys.json"
@@ -79,8 +79,7 @@ def _read(path: Path, mark: tuple[int, int, int]) -> Mapping[str, Key]:
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field) from error
+        raise not_as_described(error, path) from error
 
 
 def key_holder(key: str, keys: Mapping[str, Key]) -> str | None:

@@ -270,6 +270,8 @@ class SentenceEncoder:
         if self._beside == 1 or len(batches) == 1:
             yield from map(self.forward, batches)
             return
+        # Once, not by each of them at its first batch.
+        self.load()
         with ThreadPoolExecutor(self._beside) as pool:
             yield from pool.map(self.forward, batches)
 

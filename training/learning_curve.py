@@ -13,7 +13,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from labels.errors import StanceError, first_problem
+from labels.errors import StanceError, not_as_described
 from labels.taxonomy import Taxonomy
 from training.answers import fit_rules
 from training.dataset import column, fingerprint, outcome_matrix, texts_of, units_of
@@ -182,8 +182,7 @@ def read_learning_curve(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise StanceError(f"cannot be read: {error.strerror}", path=path) from error
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, field=field or None, hint=hint) from error
+        raise not_as_described(error, path, hint=hint) from error
     except ValueError as error:
         raise StanceError(f"is not JSON: {error}", path=path, hint=hint) from error
     return [point.model_dump() for point in sorted(points, key=lambda point: (point.name, point.sentences))]

@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from labels.errors import StanceError
-from labels.yaml_file import not_as_described, parse_yaml
+from labels.errors import StanceError, not_as_described
+from labels.yaml_file import parse_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
 FLOOR_RECIPE = "floor"
@@ -199,5 +199,5 @@ def load_recipe(name: str) -> Recipe:
         return parse_recipe(given)
     except ValidationError as error:
         # The family is part of where pydantic found the problem, but not of where it stands in the file.
-        family = given.get("family") if isinstance(given, dict) else None
-        raise not_as_described(error, path, within=family) from error
+        family = given.get("family") if isinstance(given, dict) else ""
+        raise not_as_described(error, path, within=family or "") from error

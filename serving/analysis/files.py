@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labels.errors import StanceError, first_problem
+from labels.errors import StanceError, not_as_described
 from serving.analysis.documents import DocumentIn
 
 
@@ -49,8 +49,7 @@ def _parse(path: Path, number: int, line: str) -> DocumentIn:
         value = json.loads(line)
         given = _Line.model_validate(value)
     except ValidationError as error:
-        field, message = first_problem(error)
-        raise StanceError(message, path=path, line=number, field=field or None) from None
+        raise not_as_described(error, path, line=number) from None
     except (ValueError, RecursionError) as error:
         raise StanceError(f"is not JSON: {error}", path=path, line=number) from error
     return DocumentIn(**given.model_dump())
