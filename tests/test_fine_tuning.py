@@ -16,6 +16,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from labels.taxonomy import load_taxonomy
 from tests.conftest import PROJECT, meals_records, run_stance, write_lines
@@ -23,7 +25,7 @@ from training.encoder import FIRST, MEAN, SentenceEncoder
 from training.encoder_packages import MINILM
 from training.held_out import folds_of
 from training.low_rank import Adapted
-from training.model_folder import load_model
+from training.model_folder import DEFAULT_MODEL, load_model
 
 pytest.importorskip("peft")
 
@@ -57,6 +59,15 @@ def tuned(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model"
 
 
+@pytest.fixture(scope="module")
+def holding_out(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What held a fold out is what answers, so that it never learnt it."""
+    folder = tmp_path_factory.mktemp("holding-out")
+    done = run_stance(*arguments(meals, written(folder, refit=False), folder / "model"))
+    assert done.returncode == 0, done.stderr
+    return folder / "model"
+
+
 @pytest.mark.slow
 def test_it_learns_and_predicts_without_torch(tuned: Path, tmp_path: Path) -> None:
     for name in ("torch", "transformers", "peft"):
@@ -84,10 +95,20 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(tuned: Path, meals
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "model").exists()
-    assert list(cache.rglob("fold-0.safetensors"))
+    (first,) = cache.rglob("fold-0.safetensors")
+    with safe_open(first, framework="numpy") as kept:
+        done = json.loads(kept.metadata()["done"])
+        assert done["seconds"] > 0
+        save_file(
+            {name: kept.get_tensor(name) for name in kept.keys()},  # noqa: SIM118
+            first,
+            {**kept.metadata(), "done": json.dumps({**done, "seconds": 5000})},
+        )
     done = run_stance(*arguments(meals, recipe, tmp_path / "model"), STANCE_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
-    assert load_model(tmp_path / "model").version == load_model(tuned).version
+    model = load_model(tmp_path / "model")
+    assert model.version == load_model(tuned).version
+    assert model.data["training"]["seconds"] > 5000, "what the killed run had spent counts"
     assert not list(cache.rglob("*.safetensors")), "checkpoints of a finished training are forgotten"
 
 
@@ -106,9 +127,7 @@ def test_a_second_training_begins_with_the_first(tuned: Path, meals: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_without_a_refit_what_held_sentences_out_is_what_answers(tuned: Path, meals: Path, tmp_path: Path) -> None:
-    done = run_stance(*arguments(meals, written(tmp_path, refit=False), tmp_path / "m"))
-    assert done.returncode == 0, done.stderr
+def test_without_a_refit_what_held_sentences_out_is_what_answers(tuned: Path, holding_out: Path) -> None:
     texts = [row["text"] for row in meals_records() if row["split"] == "train"]
 
     def apart(folder: Path) -> Any:
@@ -118,18 +137,27 @@ def test_without_a_refit_what_held_sentences_out_is_what_answers(tuned: Path, me
         assert len(model.held_out.probabilities)
         return np.abs(model.held_out.probabilities[:, None] - now).max(axis=(2, 3)).min(axis=1)
 
-    assert apart(tmp_path / "m").max() < 1e-5
+    assert apart(holding_out).max() < 1e-5
     assert np.median(apart(tuned)) > 1e-3
+    done = run_stance("recipes", "--models", tuned, "--models", holding_out, "--json")
+    learnt = [row["sentences"] for row in json.loads(done.stdout)]
+    assert learnt == [len(texts), len(texts) - len(load_model(holding_out).held_out.outcomes)]
 
 
 @pytest.mark.slow
-def test_a_student_follows_its_teacher(tuned: Path, meals: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variants", [0, 2])
+def test_a_student_follows_its_teacher(
+    variants: int, tuned: Path, holding_out: Path, meals: Path, tmp_path: Path
+) -> None:
     # A student that is shown no label at all can only know what the teacher says.
-    recipe = written(tmp_path, distillation={"label_share": 0.0, "unlabelled": False})
-    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--teacher", tuned)
+    recipe = written(tmp_path, distillation={"label_share": 0.0, "unlabelled": bool(variants), "variants": variants})
+    named = holding_out if variants else tuned
+    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--teacher", named)
     assert done.returncode == 0, done.stderr
-    student, teacher = load_model(tmp_path / "m"), load_model(tuned)
+    student, teacher = load_model(tmp_path / "m"), load_model(named)
     assert student.estimator.settings()["teachers"] == [teacher.version]
+    # Held-out figures flatter where the teacher had learnt what the student holds out, and they say so.
+    assert (f"may have learnt these sentences ({teacher.version})" in student.metrics["method"]) == (named is tuned)
     texts = [row["text"] for row in meals_records() if row["split"] == "train"]
     both = [model.estimator.predict(texts).probabilities.argmax(axis=2) for model in (student, teacher)]
     assert (both[0] == both[1]).mean() > 0.7
@@ -151,6 +179,7 @@ def test_its_held_out_sentences_stand_for_all_in_a_learning_curve(tuned: Path, m
     [
         ({"distillation": {"label_share": 0.5}}, [], "no teacher was named"),
         ({}, ["--teacher", "MODEL"], "has no use for teachers"),
+        ({"distillation": {"label_share": 0.5}}, ["--teacher", "SHIPPED"], "trained on other targets"),
         ({}, ["--start", "MODEL"], "is not a fine-tuned model"),
         ({"encoder": "bigger"}, [], "no encoder 'bigger'"),
         ({"tuning": {**RECIPE["tuning"], "rank": 0}}, [], "tuning.rank"),  # type: ignore[dict-item]
@@ -161,7 +190,8 @@ def test_its_held_out_sentences_stand_for_all_in_a_learning_curve(tuned: Path, m
 def test_what_cannot_be_trained_says_why(
     changes: dict[str, Any], options: list[str], says: str, meals: Path, meals_model: Path, tmp_path: Path
 ) -> None:
-    named = [str(meals_model) if option == "MODEL" else option for option in options]
+    folders = {"MODEL": str(meals_model), "SHIPPED": str(DEFAULT_MODEL)}
+    named = [folders.get(option, option) for option in options]
     done = run_stance(*arguments(meals, written(tmp_path, **changes), tmp_path / "m"), *named)
     assert done.returncode == 1
     assert says in done.stderr

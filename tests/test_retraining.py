@@ -215,3 +215,30 @@ def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> 
     answer = json.loads(done.stdout)
     assert '"breaks"' in json.dumps(answer)
     assert answer["targets"]["breaks"]["label"] == "longer"
+
+
+@pytest.mark.slow
+def test_by_a_recipe_that_distils_the_champion_teaches(home: Path, tmp_path: Path) -> None:
+    from training.model_folder import load_model
+    from training.registry import open_registry
+
+    pytest.importorskip("peft")
+    before = champion_of(home)
+    recipe = {
+        "name": "student",
+        "title": "A few steps",
+        "family": "fine-tuned",
+        "encoder": "minilm",
+        "folds": 3,
+        "tuning": {"rank": 2, "epochs": 1, "batch": 16, "learning_rate": 0.003},
+        "distillation": {"label_share": 0.5, "variants": 1},
+    }
+    (tmp_path / "student.yaml").write_text(yaml.safe_dump(recipe))
+    labels = write_lines(tmp_path / "new.jsonl", new_rows())
+    done = retrain(home, labels, "--json", "--recipe", tmp_path / "student.yaml")
+    assert done.returncode in (0, 3), done.stderr
+    version = json.loads(done.stdout)["version"]
+    with open_registry(home) as registry:
+        candidate = load_model(registry.model(version).folder)
+    assert candidate.estimator.settings()["teachers"] == [before]
+    assert before in candidate.metrics["method"]

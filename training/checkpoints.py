@@ -24,10 +24,11 @@ from training.low_rank import Adapted
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a training is: whole epochs, and steps of the next one."""
+    """How far a training is: whole epochs, steps of the next one, and the seconds that all of it took."""
 
     epochs: int = 0
     steps: int = 0
+    seconds: float = 0.0
 
 
 class Checkpoint:
@@ -127,6 +128,19 @@ def _trained(network: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 def checkpoint_folder(name: str) -> Path:
     """Where the checkpoints of one training lie, in the cache folder."""
     return cache_folder() / "checkpoints" / name
+
+
+def seconds_spent(folder: Path) -> float:
+    """What the trainings of a folder took until their last checkpoints."""
+    spent = 0.0
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                about = stored.metadata() or {}
+        except (SafetensorError, OSError):  # not used when the training goes on, either
+            continue
+        spent += Progressed(**json.loads(about.get("done", "{}"))).seconds
+    return spent
 
 
 def forget(folder: Path) -> None:

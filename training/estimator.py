@@ -43,6 +43,10 @@ class Estimator(Protocol):
         """
         ...
 
+    def earlier_seconds(self) -> float:
+        """What runs that were interrupted had spent on the training that `fit` went on with."""
+        ...
+
     def encoder(self) -> SentenceEncoder | None:
         """What embeds the texts, with what was trained of it; None where words are counted."""
         ...

@@ -102,6 +102,7 @@ def _about(model: Model) -> dict[str, Any]:
         "version": model.version,
         "recipe": model.recipe.model_dump(),
         "data": model.data,
+        "never_learnt": model.never_learnt,
         "estimator": {k: v for k, v in settings["features"].items() if k != "vocabulary"},
         "chosen": {name: value for name, value in settings.items() if name != "features"},
     }

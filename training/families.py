@@ -43,17 +43,32 @@ def new_estimator(recipe: Recipe, taxonomy: Taxonomy, help_from: HelpFrom | None
         StanceError: the recipe needs help that was not given, or has no use for what was.
     """
     given = help_from or HelpFrom()
+    check_help(recipe, taught=given.teaching is not None, started=given.start is not None)
     if not isinstance(recipe, TunedRecipe):
-        if given.teaching or given.start:
+        return new_linear(recipe, taxonomy, given.chosen)
+    return FineTunedClassifier(taxonomy, recipe, given.teaching, given.start)
+
+
+def check_help(recipe: Recipe, *, taught: bool, started: bool) -> None:
+    """Check that a recipe has the help that it needs, and a use for what there is.
+
+    Args:
+        recipe: of the training.
+        taught: whether there are teachers.
+        started: whether there is a model to begin with.
+
+    Raises:
+        StanceError: it has not.
+    """
+    if not isinstance(recipe, TunedRecipe):
+        if taught or started:
             raise StanceError(
                 f"the recipe '{recipe.name}' can use neither teachers nor a model to begin with",
                 hint="Only recipes of the family 'fine-tuned' can.",
             )
-        return new_linear(recipe, taxonomy, given.chosen)
-    if (recipe.distillation is None) != (given.teaching is None):
-        needs = "no teacher was named" if recipe.distillation else "it has no use for teachers"
+    elif (recipe.distillation is None) == taught:
+        needs = "it has no use for teachers" if taught else "no teacher was named"
         raise StanceError(f"the recipe '{recipe.name}': {needs}", hint="--teacher goes with a recipe that distils.")
-    return FineTunedClassifier(taxonomy, recipe, given.teaching, given.start)
 
 
 def restored_estimator(

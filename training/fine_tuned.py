@@ -56,10 +56,11 @@ class FineTunedClassifier:
         self._held_out: Probabilities | None = None
         self._epochs = recipe.tuning.epochs
         self._figures: list[float] = []
+        self._earlier = 0.0
 
     def fit(self, data: Dataset, progress: Progress | None = None) -> Self:
         try:
-            from training.checkpoints import Checkpoint, checkpoint_folder, forget
+            from training.checkpoints import Checkpoint, checkpoint_folder, forget, seconds_spent
             from training.fine_tuning import adapt
         except ModuleNotFoundError as error:
             raise needs_package("fine-tuning", error.name, "train,torch") from error
@@ -70,6 +71,7 @@ class FineTunedClassifier:
         texts, outcomes, units = texts_of(data), outcome_matrix(data, self.taxonomy), units_of(data)
         lesson = lesson_of(data, self.taxonomy, recipe, self._teaching)
         folder = checkpoint_folder(self._name_of_training(lesson))
+        self._earlier = seconds_spent(folder)
 
         def trained(what: str, file: str, of: Lesson, epochs: int) -> list[Adapted]:
             return adapt(
@@ -151,6 +153,9 @@ class FineTunedClassifier:
     def judge(self, vectors: NDArray[np.float32]) -> Probabilities:
         """Probabilities, not calibrated, of texts that the encoder has read: shape (texts, 2 × dimensions)."""
         return self._trained()[1].predict_proba(vectors)
+
+    def earlier_seconds(self) -> float:
+        return self._earlier
 
     def held_out_proba(self) -> Probabilities | None:
         return self._held_out

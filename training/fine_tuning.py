@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -72,6 +73,7 @@ def adapt(
     Raises:
         StanceError: `start` does not fit the encoder or the rank; or see `EncoderPackage.read`.
     """
+    began = time.monotonic()
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # An outcome that is never asked for, because a target has fewer or none stood in training, is never answered.
@@ -81,15 +83,13 @@ def adapt(
     aims = torch.from_numpy(lesson.aims)
     a_pass = math.ceil(len(ids) / settings.batch)
     steps = settings.epochs * a_pass
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": network.adapter_parameters(), "lr": settings.learning_rate},
-            {"params": list(network.heads.parameters()), "lr": settings.learning_rate * settings.head_rate},
-        ],
-        weight_decay=settings.weight_decay,
-    )
+    optimizer = _optimizer(network, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings.warmup))
     done, learnt = checkpoint.restore(network, optimizer, schedule)
+
+    def seconds() -> float:
+        return done.seconds + time.monotonic() - began
+
     network.train()
     for epoch in range(done.epochs, epochs):
         for number, batch in enumerate(
@@ -109,10 +109,10 @@ def adapt(
             if progress:
                 progress(what, epoch * a_pass + number + 1, epochs * a_pass)
             if (number + 1) % _STEPS_BETWEEN_CHECKPOINTS == 0:
-                checkpoint.keep(network, optimizer, schedule, Progressed(epoch, number + 1))
+                checkpoint.keep(network, optimizer, schedule, Progressed(epoch, number + 1, seconds()))
         learnt.append(network.learnt())
         checkpoint.keep_learnt(learnt)
-        checkpoint.keep(network, optimizer, schedule, Progressed(epoch + 1, 0))
+        checkpoint.keep(network, optimizer, schedule, Progressed(epoch + 1, 0, seconds()))
     return learnt
 
 
@@ -121,6 +121,16 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _optimizer(network: _Network, settings: TuningSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        [
+            {"params": network.adapter_parameters(), "lr": settings.learning_rate},
+            {"params": list(network.heads.parameters()), "lr": settings.learning_rate * settings.head_rate},
+        ],
+        weight_decay=settings.weight_decay,
+    )
 
 
 def _rate(step: int, steps: int, warmup: float) -> float:

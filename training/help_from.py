@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labels.errors import StanceError
-from training.families import HelpFrom
+from training.families import HelpFrom, check_help
 from training.fine_tuned import FineTunedClassifier
 from training.linear import LinearClassifier
 from training.model_folder import Model, load_model
 from training.outcomes import Progress
+from training.recipes import Recipe, TunedRecipe
 from training.teaching import teach
+
+if TYPE_CHECKING:
+    from training.train import LabelledData
 
 
 def settings_of(model: Model) -> HelpFrom:
@@ -20,25 +28,34 @@ def settings_of(model: Model) -> HelpFrom:
     return HelpFrom(chosen=estimator.choices()) if isinstance(estimator, LinearClassifier) else HelpFrom()
 
 
-def help_from(
-    teachers: Sequence[Path], unit_of: Mapping[str, str], start: Path | None, progress: Progress | None = None
+def taught_by(
+    teachers: Sequence[Model], recipe: Recipe, data: LabelledData, unit_of: Mapping[str, str], progress: Progress | None
 ) -> HelpFrom:
-    """Ask teachers, and take the adapters of a model.
+    """What teachers say, where the recipe wants to know it.
 
     Args:
-        teachers: their model folders.
-        unit_of: what they are asked about, see `teach`.
-        start: model folder to begin with.
-        progress: told how far the teachers are.
+        teachers: models.
+        recipe: of the training.
+        data: what is trained on.
+        unit_of: sentences that they are asked about, see `teach`.
+        progress: told how far they are.
 
     Raises:
-        StanceError: see `load_model` and `teach`; or the model to begin with is not a fine-tuned one.
+        StanceError: see `check_help` and `teach`.
     """
-    models = [load_model(folder) for folder in teachers]
-    teaching = teach(models, unit_of, progress) if models else None
-    if start is None:
-        return HelpFrom(teaching)
-    estimator = load_model(start).estimator
+    check_help(recipe, taught=bool(teachers), started=False)
+    if not isinstance(recipe, TunedRecipe) or recipe.distillation is None:
+        return HelpFrom()
+    return HelpFrom(teach(teachers, data, unit_of, recipe, recipe.distillation, progress))
+
+
+def adapters_of(folder: Path) -> Mapping[str, NDArray[np.floating]]:
+    """The adapters of a fine-tuned model, for another training to begin with.
+
+    Raises:
+        StanceError: it is none; or see `load_model`.
+    """
+    estimator = load_model(folder).estimator
     if not isinstance(estimator, FineTunedClassifier):
-        raise StanceError("is not a fine-tuned model", path=start, hint="Name one of the family 'fine-tuned'.")
-    return HelpFrom(teaching, estimator.adapters())
+        raise StanceError("is not a fine-tuned model", path=folder, hint="Name one of the family 'fine-tuned'.")
+    return estimator.adapters()

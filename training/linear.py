@@ -74,6 +74,9 @@ class LinearClassifier:
             raise StanceError("the classifier was not trained yet")
         return self._heads
 
+    def earlier_seconds(self) -> float:
+        return 0.0
+
     def held_out_proba(self) -> Probabilities | None:
         return self._held_out
 

@@ -34,7 +34,7 @@ from training.fast_path import ABOUT, TENSORS, FastPath, fast_path_from
 from training.held_out import HeldOut
 from training.kept_vectors import VECTORS, KeptVectors
 from training.outcomes import Progress
-from training.recipes import Recipe, parse_recipe
+from training.recipes import Recipe, TunedRecipe, parse_recipe
 from training.verified import read_verified
 
 FORMAT = 2
@@ -75,6 +75,11 @@ class Model:
     version: str = field(default="")
     fast_path: FastPath | None = None
     examples: KeptVectors | None = None
+
+    @property
+    def never_learnt(self) -> int:
+        """How many of the training sentences were held out for good; see `TunedRecipe.refit`."""
+        return 0 if not isinstance(self.recipe, TunedRecipe) or self.recipe.refit else len(self.held_out.outcomes)
 
     def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
         """What the model answers about each text."""

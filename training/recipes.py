@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from operator import not_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     TypeAdapter,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
@@ -72,11 +71,15 @@ class Distillation(_Strict):
 
     Attributes:
         label_share: share of a labelled sentence's aim that is its label; the rest is the mean of the teachers.
-        unlabelled: whether the sentences of the corpus without labels are learnt too, from the teachers alone.
+        unlabelled: whether texts without labels are learnt too, from the teachers alone: sentences of the corpus and
+            variants.
+        variants: how many texts are made of each sentence by rule, see `training.variants`.
     """
 
     label_share: Share
     unlabelled: bool = True
+    # A recipe that asks for nothing that is newer than a model reads as it did, so that the model keeps its version.
+    variants: Annotated[int, Field(ge=0, exclude_if=not_)] = 0
 
 
 class DecisionSettings(_Strict):
@@ -145,7 +148,7 @@ class TunedRecipe(_Common):
     family: Literal["fine-tuned"]
     encoder: str
     held_out_folds: Count = 1
-    refit: bool = True
+    refit: Annotated[bool, Field(exclude_if=bool)] = True
     tuning: TuningSettings
     distillation: Distillation | None = None
 
@@ -154,12 +157,6 @@ class TunedRecipe(_Common):
         if not self.refit and self.held_out_folds != 1:
             raise ValueError("with `refit: false` there is one training, so held_out_folds is 1")
         return self
-
-    @model_serializer(mode="wrap")
-    def _written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A model's version comes from its recipe, too; those that are older than `refit` keep theirs.
-        fields: dict[str, Any] = written(self)
-        return {name: value for name, value in fields.items() if (name, value) != ("refit", True)}
 
 
 Recipe = FloorRecipe | FrozenRecipe | TunedRecipe

@@ -19,15 +19,16 @@ from labels.records import DEFAULT_LABELS, SCORED_ONLY, default_label_files, rea
 from labels.taxonomy import Taxonomy, load_taxonomy
 from training.comparison import compare, shared_targets
 from training.dataset import texts_of
+from training.families import HelpFrom
 from training.footprint import Footprint, footprints
-from training.help_from import settings_of
+from training.help_from import settings_of, taught_by
 from training.model_folder import DEFAULT_MODEL, Model, load_model, save_model
 from training.outcomes import Progress
 from training.promotion import DEFAULT_RULE, Check, checks_of, guarded_targets, load_rule
-from training.recipes import Recipe, load_recipe
+from training.recipes import Recipe, TunedRecipe, load_recipe
 from training.registry import Registered, Registry, open_registry
 from training.report import write_decision
-from training.train import LabelledData, labelled, part_at_hand, read_labelled, train
+from training.train import LabelledData, labelled, part_at_hand, read_labelled, sentences_to_teach, train
 
 _ABOUT_THE_TEST = ("sentences", "groups", "fingerprint", "left_out_as_trained_on")
 
@@ -105,7 +106,8 @@ def retrain(
             _refuse_less(data, champion, asked)
             starting.result()
             watch.begin("training the candidate")
-            candidate = _candidate(data, recipe, champion, folder, progress)
+            help_from = _help(recipe, champion, data, labels, asked.corpus, progress)
+            candidate = _candidate(data, recipe, champion, help_from, folder, progress)
             watch.begin("comparing it with the champion")
             shared = shared_targets([candidate, champion])
             judged = data if shared == taxonomy else labelled(resolution, [labels], shared)
@@ -207,10 +209,30 @@ def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None
         )
 
 
-def _candidate(data: LabelledData, recipe: Recipe, champion: Model, folder: Path, progress: Progress | None) -> Model:
+def _help(
+    recipe: Recipe,
+    champion: Model,
+    data: LabelledData,
+    labels: Path,
+    corpus: Path | None,
+    progress: Progress | None,
+) -> HelpFrom | None:
+    if isinstance(recipe, TunedRecipe) and recipe.distillation:
+        # Whoever taught the champion may not be at hand; the champion itself is.
+        return taught_by([champion], recipe, data, sentences_to_teach(data, [labels], corpus), progress)
     # What was chosen for the champion is kept: choosing it again takes most of the time and changes little.
-    known = settings_of(champion) if recipe == champion.recipe else None
-    candidate = save_model(train(data, recipe, progress, known), folder)
+    return settings_of(champion) if recipe == champion.recipe else None
+
+
+def _candidate(
+    data: LabelledData,
+    recipe: Recipe,
+    champion: Model,
+    help_from: HelpFrom | None,
+    folder: Path,
+    progress: Progress | None,
+) -> Model:
+    candidate = save_model(train(data, recipe, progress, help_from), folder)
     if candidate.version == champion.version:
         raise StanceError(
             f"the candidate is the champion itself ({champion.version})", hint="Nothing changed for training."

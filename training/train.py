@@ -132,7 +132,9 @@ def train(
     if len(part) == 0:
         raise _nothing_at_hand("training sentence", "Records without a `split` are for training.", data)
     began = time.monotonic()
+    teaching = help_from.teaching if help_from else None
     estimator = new_estimator(recipe, taxonomy, help_from).fit(part, progress)
+    seconds = time.monotonic() - began + estimator.earlier_seconds()
     outcomes, units = outcome_matrix(part, taxonomy), units_of(part)
     trained = Model(
         estimator=estimator,
@@ -147,7 +149,8 @@ def train(
             "groups": len(set(units)),
             "classes": class_counts(outcomes, taxonomy),
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
-            "training": {"seconds": round(time.monotonic() - began), "cores": os.cpu_count()},
+            "training": {"seconds": round(seconds), "cores": os.cpu_count()},
+            **({"teachers_that_knew": list(teaching.knew)} if teaching and teaching.knew else {}),
         },
         trained_on={"sentences": marks(texts_of(part)), "groups": marks(units), "words": word_marks(texts_of(part))},
         metrics={},
@@ -157,9 +160,9 @@ def train(
 
 def decided(model: Model) -> Model:
     """The model with the rules that its recipe asks for, fitted on what it held out, and their figures."""
-    taxonomy, recipe, held = model.taxonomy, model.recipe, model.held_out
-    fitted = fit_rules(held.probabilities.astype(np.float64), held.outcomes, held.units, taxonomy, recipe)
-    return replace(model, rules=fitted.rules, metrics=_held_out_figures(fitted, held, taxonomy, recipe))
+    held = model.held_out
+    fitted = fit_rules(held.probabilities.astype(np.float64), held.outcomes, held.units, model.taxonomy, model.recipe)
+    return replace(model, rules=fitted.rules, metrics=_held_out_figures(fitted, model))
 
 
 def _nothing_at_hand(what: str, hint: str, data: LabelledData) -> StanceError:
@@ -171,14 +174,17 @@ def _nothing_at_hand(what: str, hint: str, data: LabelledData) -> StanceError:
     )
 
 
-def _held_out_figures(fitted: Fitted, held: HeldOut, taxonomy: Taxonomy, recipe: Recipe) -> dict[str, Any]:
+def _held_out_figures(fitted: Fitted, model: Model) -> dict[str, Any]:
+    held, taxonomy, recipe = model.held_out, model.taxonomy, model.recipe
     if not len(held.outcomes):
         return {"method": "none: too few groups to hold any out", "answers": fitted.figures}
     table = confusion(held.outcomes, fitted.labels, held.units, taxonomy.width)
     made = min(recipe.held_out_folds, recipe.folds) if isinstance(recipe, TunedRecipe) else recipe.folds
+    knew = model.data.get("teachers_that_knew")
     return {
         "method": f"groups of the training part held out, {made} of {recipe.folds} folds; settings were chosen on the "
-        "same folds, so these figures flatter a little",
+        "same folds, so these figures flatter a little"
+        + (f"; more so, since teachers may have learnt these sentences ({', '.join(knew)})" if knew else ""),
         "sentences": len(held.outcomes),
         **summary(table, taxonomy, seed=recipe.seed),
         "answers": fitted.figures,

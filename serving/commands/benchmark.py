@@ -100,14 +100,15 @@ def cross_validate(
     """The same figures of recipes, on the sentences for training, held out in turn: there are more of them."""
     from labels.taxonomy import load_taxonomy
     from training.benchmark import cross_validated
-    from training.help_from import help_from
+    from training.families import HelpFrom
+    from training.help_from import adapters_of
     from training.recipes import load_recipe
     from training.train import read_labelled
 
     recipes = [load_recipe(name) for name in recipe]
     data = read_labelled([labels], load_taxonomy(targets), None)
     with progress() as report:
-        figures = cross_validated(recipes, data, help_from([], {}, start), report)
+        figures = cross_validated(recipes, data, HelpFrom(start=adapters_of(start) if start else None), report)
     if as_json:
         print_json(figures)
         return

@@ -71,8 +71,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a classifier on the training part of label files and write a model folder."""
-    from training.help_from import help_from
-    from training.model_folder import save_model
+    from training.help_from import adapters_of, taught_by
+    from training.model_folder import load_model, save_model
     from training.recipes import load_recipe
     from training.train import read_labelled, sentences_to_teach, train
 
@@ -85,8 +85,11 @@ def train(
             "that they point into (`stance labels resolve` lists them)."
         )
     with progress() as report:
-        unit_of = sentences_to_teach(data, files, corpus) if teacher else {}
-        built_on = help_from(teacher or [], unit_of, start, report)
+        teachers = [load_model(folder) for folder in teacher or []]
+        unit_of = sentences_to_teach(data, files, corpus) if teachers else {}
+        built_on = taught_by(teachers, chosen, data, unit_of, report)
+        if start:
+            built_on = replace(built_on, start=adapters_of(start))
         model = save_model(train(data, chosen, report, built_on), out_dir)
     counts = model.data["classes"]
     for target_id, classes in counts.items():
