@@ -146,6 +146,41 @@ def test_each_issue_is_left_out_in_turn_and_judged_beside_others(trained: dict[s
             assert behaviour["paraphrase"]["of"] == sum(bool(s["labels"]["ferry"]) for s in touching)
 
 
+def _learning_no_issue(strait: Path, folder: Path, rows: list[dict[str, Any]]) -> Path:
+    folder.mkdir()
+    for name in ("targets.yaml", "wordings.yaml"):
+        shutil.copy(strait / name, folder)
+    (folder / "recipe.yaml").write_text(
+        RECIPE.replace("issues:\n", "issues:\n  learn: false\n").replace("share: 0.2", "share: 0")
+    )
+    write_lines(folder / "labels.jsonl", rows)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_network_that_learns_no_issue_is_of_arguments_alone(strait: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    without = _train(_learning_no_issue(strait, tmp_path / "a", strait_records()), tmp_path / "none")
+    assert without.returncode == 1
+    assert "--arguments" in without.stderr
+    # Whatever the labels say, it is the same network; what follows from its answers is not.
+    opposite = {"yes": "no", "no": "yes", "pro": "contra", "contra": "pro"}
+    swapped_labels = [
+        {**row, "labels": {issue: opposite.get(label, label) for issue, label in row["labels"].items()}}
+        for row in strait_records()
+    ]
+    models = []
+    for name, rows in (("said", strait_records()), ("swapped", swapped_labels)):
+        folder = _learning_no_issue(strait, tmp_path / f"for-{name}", rows)
+        done = _train(folder, tmp_path / name, "--arguments", strait / "arguments.csv")
+        assert done.returncode == 0, done.stderr
+        models.append(load_relation_model(tmp_path / name))
+    first, second = (model.adapted.tensors() for model in models)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(tensor, second[key]) for key, tensor in first.items())
+    assert models[0].rule.as_dict() != models[1].rule.as_dict()
+
+
 @pytest.mark.slow
 def test_the_folder_answers_and_its_figures_can_be_read_again(trained: dict[str, Any], strait: Path) -> None:
     environment = {"STANCE_PROPOSITION_MODEL": str(strait / "model")}

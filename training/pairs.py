@@ -185,7 +185,7 @@ def argument_pairs(
         random: of the drawing.
         unrelated: share of the pairs with another proposition.
     """
-    if not arguments.texts:
+    if not arguments.texts or not count:
         return []
     known = sorted(set(arguments.propositions))
     order = np.concatenate([random.permutation(len(arguments.texts)) for _ in range(-(-count // len(arguments.texts)))])

@@ -74,10 +74,14 @@ class RelationTraining:
             left_out: issue that nothing is learnt of.
 
         Raises:
-            StanceError: no sentence among them touches an issue.
+            StanceError: no sentence among them touches an issue, or there is nothing to learn from.
         """
         lesson = self.lesson(rows, left_out)
         before = self._of_arguments()
+        if not self._recipe.issues.learn:
+            if before is None:
+                raise StanceError("this recipe learns from arguments alone", hint="Name some with --arguments.")
+            return before
         return self._adapted(what, lesson, self._recipe.issues.tuning, before.adapters if before else None)
 
     def lesson(self, rows: NDArray[np.intp], left_out: str | None = None) -> PairLesson:
@@ -105,7 +109,10 @@ class RelationTraining:
         how, arguments = self._recipe.arguments, self._taught.arguments
         if not arguments.texts or self._arguments:
             return self._arguments
-        drawn = argument_pairs(arguments, how.pairs, np.random.default_rng(self._recipe.seed))
+        random = np.random.default_rng(self._recipe.seed)
+        drawn = argument_pairs(arguments, how.pairs, random)
+        if not self._recipe.issues.learn:
+            drawn += argument_pairs(self._taught.further, round(how.pairs * self._recipe.issues.further_share), random)
         self._arguments = self._adapted("arguments", PairLesson.of(drawn), how.tuning, None)
         return self._arguments
 

@@ -33,13 +33,17 @@ class IssueSettings(_Strict):
     """How labelled issues are learnt.
 
     Attributes:
+        learn: whether the network learns them. Where not, it knows propositions from arguments alone, and labelled
+            issues tell only how near a sentence must be to have to do with one, and how its answers are decided.
         passes: how often each sentence that touches an issue is drawn, each time with other words for the issue.
         most_of_issue: of sentences that touch one issue, at most so many a pass: none is to stand for all issues.
         argument_share: how many pairs of arguments, where there are any, for each pair of an issue.
-        further_share: how many pairs of `labels/further_propositions.yaml`, likewise.
+        further_share: how many pairs of `labels/further_propositions.yaml`, likewise; where issues are not learnt, for
+            each pair of an argument.
         tuning: how the network learns them; begins with the adapters that arguments gave.
     """
 
+    learn: bool = True
     passes: Count
     most_of_issue: Count
     argument_share: Share
