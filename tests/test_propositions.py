@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from labels.errors import StanceError
+from labels.exchange.benchmarks import read_arguments
 from labels.taxonomy import load_taxonomy
 from labels.wordings import DEFAULT_WORDINGS, Wordings, further_propositions, read_wordings
 from serving.schema import MAX_PROPOSITION_CHARACTERS, MAX_PROPOSITIONS, MAX_TEXTS_WITH_PROPOSITIONS
@@ -24,6 +25,9 @@ from training.outcomes import NOT_READ
 from training.pairs import Arguments, IssueSentences, argument_pairs, lesson_of_issues
 from training.relation import RELATION, pair_of, swapped
 from training.relation_model import RELATION_MODEL, load_relation_model
+from training.relation_recipe import load_relation_recipe
+from training.relation_training import train_relations
+from training.train import read_labelled
 
 LABELS = list(RELATION.outcomes)
 PROPOSITIONS = ["Turkey should join the union.", "The ferry should run at night."]
@@ -146,39 +150,32 @@ def test_each_issue_is_left_out_in_turn_and_judged_beside_others(trained: dict[s
             assert behaviour["paraphrase"]["of"] == sum(bool(s["labels"]["ferry"]) for s in touching)
 
 
-def _learning_no_issue(strait: Path, folder: Path, rows: list[dict[str, Any]]) -> Path:
-    folder.mkdir()
-    for name in ("targets.yaml", "wordings.yaml"):
-        shutil.copy(strait / name, folder)
-    (folder / "recipe.yaml").write_text(
-        RECIPE.replace("issues:\n", "issues:\n  learn: false\n").replace("share: 0.2", "share: 0")
-    )
-    write_lines(folder / "labels.jsonl", rows)
-    return folder
-
-
 @pytest.mark.slow
 def test_a_network_that_learns_no_issue_is_of_arguments_alone(strait: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    without = _train(_learning_no_issue(strait, tmp_path / "a", strait_records()), tmp_path / "none")
-    assert without.returncode == 1
-    assert "--arguments" in without.stderr
+    taxonomy = load_taxonomy(strait / "targets.yaml")
+    words = read_wordings(strait / "wordings.yaml", taxonomy)
+    (tmp_path / "recipe.yaml").write_text(
+        RECIPE.replace("issues:\n", "issues:\n  learn: false\n").replace("share: 0.2", "share: 0")
+    )
+    recipe = load_relation_recipe(tmp_path / "recipe.yaml")
+    arguments = Arguments.of(read_arguments(strait / "arguments.csv"))
     # Whatever the labels say, it is the same network; what follows from its answers is not.
     opposite = {"yes": "no", "no": "yes", "pro": "contra", "contra": "pro"}
-    swapped_labels = [
-        {**row, "labels": {issue: opposite.get(label, label) for issue, label in row["labels"].items()}}
-        for row in strait_records()
-    ]
     models = []
-    for name, rows in (("said", strait_records()), ("swapped", swapped_labels)):
-        folder = _learning_no_issue(strait, tmp_path / f"for-{name}", rows)
-        done = _train(folder, tmp_path / name, "--arguments", strait / "arguments.csv")
-        assert done.returncode == 0, done.stderr
-        models.append(load_relation_model(tmp_path / name))
+    for others in ({}, opposite):
+        rows = [
+            {**row, "labels": {issue: others.get(label, label) for issue, label in row["labels"].items()}}
+            for row in strait_records()
+        ]
+        data = read_labelled([write_lines(tmp_path / f"{len(others)}.jsonl", rows)], taxonomy, None)
+        models.append(train_relations(data, words, arguments, recipe))
     first, second = (model.adapted.tensors() for model in models)
     assert first.keys() == second.keys()
     assert all(np.array_equal(tensor, second[key]) for key, tensor in first.items())
     assert models[0].rule.as_dict() != models[1].rule.as_dict()
+    with pytest.raises(StanceError, match="arguments alone"):
+        train_relations(data, words, Arguments([], [], []), recipe)
 
 
 @pytest.mark.slow
