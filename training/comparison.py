@@ -116,7 +116,7 @@ def _about(model: Model) -> dict[str, Any]:
         "version": model.version,
         "recipe": model.recipe.name,
         "title": model.recipe.title,
-        "sentences": model.data["sentences"] - model.never_learnt,
+        "sentences": model.learnt,
         "data": model.data["fingerprint"],
     }
 

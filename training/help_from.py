@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,7 @@ from training.model_folder import Model, load_model
 from training.outcomes import Progress
 from training.recipes import Recipe, TunedRecipe
 from training.teaching import teach
-
-if TYPE_CHECKING:
-    from training.train import LabelledData
+from training.train import LabelledData, sentences_to_teach
 
 
 def settings_of(model: Model) -> HelpFrom:
@@ -29,7 +26,12 @@ def settings_of(model: Model) -> HelpFrom:
 
 
 def taught_by(
-    teachers: Sequence[Model], recipe: Recipe, data: LabelledData, unit_of: Mapping[str, str], progress: Progress | None
+    teachers: Sequence[Model],
+    recipe: Recipe,
+    data: LabelledData,
+    labels: Sequence[Path],
+    corpus: Path | None,
+    progress: Progress | None = None,
 ) -> HelpFrom:
     """What teachers say, where the recipe wants to know it.
 
@@ -37,15 +39,17 @@ def taught_by(
         teachers: models.
         recipe: of the training.
         data: what is trained on.
-        unit_of: sentences that they are asked about, see `teach`.
+        labels: its label files.
+        corpus: folder whose unlabelled sentences they are asked about too; None where there is none.
         progress: told how far they are.
 
     Raises:
-        StanceError: see `check_help` and `teach`.
+        StanceError: see `check_help`, `sentences_to_teach` and `teach`.
     """
     check_help(recipe, taught=bool(teachers), started=False)
     if not isinstance(recipe, TunedRecipe) or recipe.distillation is None:
         return HelpFrom()
+    unit_of = sentences_to_teach(data, labels, corpus)
     return HelpFrom(teach(teachers, data, unit_of, recipe, recipe.distillation, progress))
 
 

@@ -81,6 +81,11 @@ class Model:
         """How many of the training sentences were held out for good; see `TunedRecipe.refit`."""
         return 0 if not isinstance(self.recipe, TunedRecipe) or self.recipe.refit else len(self.held_out.outcomes)
 
+    @property
+    def learnt(self) -> int:
+        """How many sentences it learnt."""
+        return int(self.data["sentences"]) - self.never_learnt
+
     def answers(self, texts: Sequence[str], progress: Progress | None = None) -> Answers:
         """What the model answers about each text."""
         return self.read(texts, progress).answers

@@ -23,7 +23,7 @@ def recipe_row(folder: Path, model: Model) -> dict[str, Any]:
         "folder": folder.name,
         "version": model.version,
         "recipe": model.recipe.name,
-        "sentences": model.data["sentences"] - model.never_learnt,
+        "sentences": model.learnt,
         "data": model.data["fingerprint"],
         "method": model.metrics.get("method"),
         "overall_scope": {

@@ -28,7 +28,7 @@ from training.promotion import DEFAULT_RULE, Check, checks_of, guarded_targets, 
 from training.recipes import Recipe, TunedRecipe, load_recipe
 from training.registry import Registered, Registry, open_registry
 from training.report import write_decision
-from training.train import LabelledData, labelled, part_at_hand, read_labelled, sentences_to_teach, train
+from training.train import LabelledData, labelled, part_at_hand, read_labelled, train
 
 _ABOUT_THE_TEST = ("sentences", "groups", "fingerprint", "left_out_as_trained_on")
 
@@ -219,7 +219,7 @@ def _help(
 ) -> HelpFrom | None:
     if isinstance(recipe, TunedRecipe) and recipe.distillation:
         # Whoever taught the champion may not be at hand; the champion itself is.
-        return taught_by([champion], recipe, data, sentences_to_teach(data, [labels], corpus), progress)
+        return taught_by([champion], recipe, data, [labels], corpus, progress)
     # What was chosen for the champion is kept: choosing it again takes most of the time and changes little.
     return settings_of(champion) if recipe == champion.recipe else None
 

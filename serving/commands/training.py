@@ -74,7 +74,7 @@ def train(
     from training.help_from import adapters_of, taught_by
     from training.model_folder import load_model, save_model
     from training.recipes import load_recipe
-    from training.train import read_labelled, sentences_to_teach, train
+    from training.train import read_labelled, train
 
     chosen = _asking(load_recipe(recipe), precision, error_rate)
     files = tuple(labels or default_label_files())
@@ -84,13 +84,11 @@ def train(
             f"note: {data.missing.total()} records are left out: the corpus lacks the {len(data.missing)} documents "
             "that they point into (`stance labels resolve` lists them)."
         )
+    # Before teachers are asked, which may take long.
+    adapters = adapters_of(start) if start else None
     with progress() as report:
-        teachers = [load_model(folder) for folder in teacher or []]
-        unit_of = sentences_to_teach(data, files, corpus) if teachers else {}
-        built_on = taught_by(teachers, chosen, data, unit_of, report)
-        if start:
-            built_on = replace(built_on, start=adapters_of(start))
-        model = save_model(train(data, chosen, report, built_on), out_dir)
+        taught = taught_by([load_model(folder) for folder in teacher or []], chosen, data, files, corpus, report)
+        model = save_model(train(data, chosen, report, replace(taught, start=adapters)), out_dir)
     counts = model.data["classes"]
     for target_id, classes in counts.items():
         if never := [label for label, count in classes.items() if count == 0 and label != "not read"]:
