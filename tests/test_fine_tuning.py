@@ -180,6 +180,7 @@ def test_its_held_out_sentences_stand_for_all_in_a_learning_curve(tuned: Path, m
         ({"distillation": {"label_share": 0.5}}, [], "no teacher was named"),
         ({}, ["--teacher", "MODEL"], "has no use for teachers"),
         ({"distillation": {"label_share": 0.5}}, ["--teacher", "SHIPPED"], "trained on other targets"),
+        ({"distillation": {"label_share": 0.5, "unlabelled": False, "variants": 2}}, [], "variants are not learnt"),
         ({}, ["--start", "MODEL"], "is not a fine-tuned model"),
         ({"encoder": "bigger"}, [], "no encoder 'bigger'"),
         ({"tuning": {**RECIPE["tuning"], "rank": 0}}, [], "tuning.rank"),  # type: ignore[dict-item]

@@ -49,7 +49,7 @@ def taught_by(
     check_help(recipe, taught=bool(teachers), started=False)
     if not isinstance(recipe, TunedRecipe) or recipe.distillation is None:
         return HelpFrom()
-    unit_of = sentences_to_teach(data, labels, corpus)
+    unit_of = sentences_to_teach(data, labels, corpus if recipe.distillation.unlabelled else None)
     return HelpFrom(teach(teachers, data, unit_of, recipe, recipe.distillation, progress))
 
 

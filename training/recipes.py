@@ -74,6 +74,12 @@ class Distillation(_Strict):
     # A recipe that asks for nothing that is newer than a model reads as it did, so that the model keeps its version.
     variants: Annotated[int, Field(ge=0, exclude_if=not_)] = 0
 
+    @model_validator(mode="after")
+    def _variants_are_learnt(self) -> Self:
+        if self.variants and not self.unlabelled:
+            raise ValueError("with `unlabelled: false` variants are not learnt, so `variants` is 0")
+        return self
+
 
 class DecisionSettings(_Strict):
     """How probabilities become labels: for the best F1, or for a precision of the poles that is stated."""
