@@ -201,6 +201,8 @@ RESOLVED = [
     ("Foreign Minister Ada Lunt said no. “We wait,” Lunt added. The minister said it twice.", ["Ada Lunt"] * 3),
     ("Harlan Vance, the new envoy, came early. The envoy said he was tired.", [None, "Harlan Vance"]),
     ("Analysts say no. “They are wrong,” said Mr. Trump.", ["analysts", "Donald Trump"]),
+    ("Defence minister says no\n\nThe defence minister said no.", ["defence minister", "defence minister"]),
+    ("Moon officials say no.", ["Moon officials"]),
     ("He said nothing was signed.", [None]),
     ("Iran vowed revenge. The regime wants no talks.", ["Iran", "Iran"]),
     ("An aide to Donald Trump said no.", ["aide to Donald Trump"]),

@@ -273,6 +273,7 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
     (tmp_path / "articles").mkdir()
     (tmp_path / "articles" / "one.txt").write_text(" ".join(sentences))
     shutil.copy(PROJECT / "serving" / "analysis" / "aliases.yaml", tmp_path / "names.yaml")
+    shutil.copytree(PROJECT / "docs" / "examples", tmp_path / "docs" / "examples")
     shutil.copytree(meals_model, tmp_path / "registered")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "data").symlink_to(PROJECT / "labels" / "data")
@@ -400,3 +401,16 @@ def test_score_prints_what_is_shown() -> None:
     assert re.sub(number, "#", done.stdout) == re.sub(number, "#", shown)
     given, wanted = ([float(each) for each in re.findall(number, text)] for text in (done.stdout, shown))
     assert given == pytest.approx(wanted, abs=0.02)
+
+
+def test_an_article_is_read_as_is_shown() -> None:
+    command, shown = _shown("stance analyze ")
+    (call,) = stance_calls(command)
+    done = run_stance(*call.arguments)
+    number = r"[+-]?\d\.\d+"
+    table, wanted = ([line.rstrip() for line in text.splitlines()] for text in (done.stdout, shown))
+    table = table[next(i for i, line in enumerate(table) if line.startswith("score (sentences)")) :]
+    assert wanted[0] == "…"
+    assert [re.sub(number, "#", line) for line in table] == [re.sub(number, "#", line) for line in wanted[1:]]
+    given, expected = ([float(each) for each in re.findall(number, "\n".join(lines))] for lines in (table, wanted))
+    assert given == pytest.approx(expected, abs=0.02)

@@ -6,6 +6,7 @@ state or office. A rule that finds nobody says so: the words stand as they are.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,14 @@ class Resolver:
                 return state
         if 2 <= len(plain.split()) <= 3 and all(can_be_a_persons(word) for word in plain.split()):
             return Party(plain, "person")
-        return Party(plain if _is_proper(plain) else plain[:1].lower() + plain[1:], "other", self._side(plain))
+        small = plain[:1].lower() + plain[1:]
+        is_name = _is_proper(plain) and not self._begins_as(small, named)
+        return Party(plain if is_name else small, "other", self._side(plain))
+
+    def _begins_as(self, small: str, named: Named) -> bool:
+        """Whether a name has its capital from the sentence that it begins, for the text has it without one too."""
+        begins = any(named.start == start for start, _ in self._sentences)
+        return begins and re.search(rf"\b{re.escape(small)}\b", self._text) is not None
 
     def _known(self, said: str, plain: str, named: Named) -> Party | None:
         party = self._aliases.find(plain)
