@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from tests.conftest import MEALS_TARGETS, meals_records, run_stance, write_lines
+from training.model_folder import Model, load_model
+from training.registry import open_registry, read_champion
 
 Rows = list[dict[str, Any]]
 _POLES = {"yes": "no", "no": "yes", "pro": "contra", "contra": "pro"}
@@ -40,8 +42,6 @@ def weak(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
 @pytest.fixture
 def home(weak: tuple[Path, Path], tmp_path: Path) -> Path:
     """A home in which the weak model is registered and has been made champion."""
-    from training.registry import open_registry
-
     model, labels = weak
     home = tmp_path / "home"
     with open_registry(home) as registry:
@@ -51,8 +51,6 @@ def home(weak: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def champion_of(home: Path) -> str:
-    from training.registry import read_champion
-
     champion = read_champion(home)
     assert champion is not None
     return champion.version
@@ -180,7 +178,8 @@ def test_a_rule_that_is_wrong(home: Path, tmp_path: Path, rule: str, message: st
     assert champion_of(home) == before
 
 
-def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> None:
+def about_breaks(folder: Path) -> tuple[Path, Path]:
+    """A taxonomy with one target more, and labels for it."""
     entry = {
         "title": "Longer breaks",
         "proposition": "Breaks should be longer.",
@@ -189,7 +188,7 @@ def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> 
     }
     taxonomy = yaml.safe_load(MEALS_TARGETS)
     taxonomy["targets"]["breaks"] = entry
-    targets = tmp_path / "targets.yaml"
+    targets = folder / "targets.yaml"
     targets.write_text(yaml.safe_dump(taxonomy, sort_keys=False))
     said = {"longer": "{} wants a longer break at noon.", "shorter": "{} would cut the break at noon short."}
     who = [f"{name} of {place}" for name in ("The cook", "The nurse", "A pupil", "The porter") for place in "ABCDE"]
@@ -199,7 +198,11 @@ def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> 
         for n, name in enumerate(who)
     ]
     rows += [{**row, "labels": {"breaks": None}, "id": f"u-{row['id']}"} for row in new_rows()[:10]]
-    labels = write_lines(tmp_path / "new.jsonl", rows)
+    return targets, write_lines(folder / "new.jsonl", rows)
+
+
+def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> None:
+    targets, labels = about_breaks(tmp_path)
     done = retrain(home, labels, "--targets", targets, "--json")
     assert done.returncode == 0, done.stderr
     decision = json.loads(done.stdout)
@@ -217,28 +220,55 @@ def test_a_new_target_leaves_the_others_unharmed(home: Path, tmp_path: Path) -> 
     assert answer["targets"]["breaks"]["label"] == "longer"
 
 
-@pytest.mark.slow
-def test_by_a_recipe_that_distils_the_champion_teaches(home: Path, tmp_path: Path) -> None:
-    from training.model_folder import load_model
-    from training.registry import open_registry
-
-    pytest.importorskip("peft")
-    before = champion_of(home)
+def distilling(folder: Path, *, epochs: int = 1, **distillation: float) -> Path:
+    """A recipe file."""
     recipe = {
         "name": "student",
         "title": "A few steps",
         "family": "fine-tuned",
         "encoder": "minilm",
         "folds": 3,
-        "tuning": {"rank": 2, "epochs": 1, "batch": 16, "learning_rate": 0.003},
-        "distillation": {"label_share": 0.5, "variants": 1},
+        "tuning": {"rank": 2, "epochs": epochs, "batch": 16, "learning_rate": 0.003},
+        "distillation": distillation,
     }
-    (tmp_path / "student.yaml").write_text(yaml.safe_dump(recipe))
-    labels = write_lines(tmp_path / "new.jsonl", new_rows())
-    done = retrain(home, labels, "--json", "--recipe", tmp_path / "student.yaml")
+    path = folder / "student.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def candidate_of(home: Path, done: subprocess.CompletedProcess[str]) -> Model:
     assert done.returncode in (0, 3), done.stderr
-    version = json.loads(done.stdout)["version"]
     with open_registry(home) as registry:
-        candidate = load_model(registry.model(version).folder)
+        return load_model(registry.model(json.loads(done.stdout)["version"]).folder)
+
+
+@pytest.mark.slow
+def test_by_a_recipe_that_distils_the_champion_teaches(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    before = champion_of(home)
+    labels = write_lines(tmp_path / "new.jsonl", new_rows())
+    recipe = distilling(tmp_path, label_share=0.5, variants=1)
+    candidate = candidate_of(home, retrain(home, labels, "--json", "--recipe", recipe))
     assert candidate.estimator.settings()["teachers"] == [before]
     assert before in candidate.metrics["method"]
+
+
+@pytest.mark.slow
+def test_what_a_teacher_was_not_taught_is_learnt_from_labels(home: Path, meals_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    targets, labels = about_breaks(tmp_path)
+    # Of what the teacher knows nothing but the teacher is listened to.
+    recipe = distilling(tmp_path, epochs=4, label_share=0.0)
+    options = ["--recipe", recipe, "--targets", targets, "--teacher", meals_model, "--json"]
+    candidate = candidate_of(home, retrain(home, labels, *options))
+    assert candidate.estimator.settings()["teachers"] == [load_model(meals_model).version]
+    texts = ["The cook of F wants a longer break at noon.", "The cook of F would cut the break at noon short."]
+    longer, shorter = candidate.estimator.predict(texts).probabilities[:, candidate.taxonomy.ids.index("breaks")]
+    assert longer[1] > shorter[1]
+
+
+def test_teachers_are_for_recipes_that_distil(home: Path, meals_model: Path, tmp_path: Path) -> None:
+    labels = write_lines(tmp_path / "new.jsonl", new_rows())
+    done = retrain(home, labels, "--teacher", meals_model)
+    assert done.returncode == 1
+    assert "can use neither teachers" in done.stderr

@@ -86,9 +86,11 @@ def _taught(lesson: Lesson, counts: NDArray[np.float32], how: Distillation, teac
     row_of = {text: i for i, text in enumerate(teaching.texts)}
     given = teaching.probabilities.astype(np.float32)
     aims = lesson.aims.copy()
+    # What no teacher answers is learnt from labels alone.
+    share = np.where(teaching.known, how.label_share, 1).astype(np.float32)[:, None]
     for i, text in enumerate(lesson.texts):
         if text in row_of:
-            aims[i] = how.label_share * aims[i] + (1 - how.label_share) * counts[i] * given[row_of[text]]
+            aims[i] = share * aims[i] + (1 - share) * counts[i] * given[row_of[text]]
     labelled = set(lesson.texts)
     more = [i for i, text in enumerate(teaching.texts) if how.unlabelled and text not in labelled]
     return Lesson(

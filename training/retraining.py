@@ -19,7 +19,7 @@ from labels.records import DEFAULT_LABELS, SCORED_ONLY, default_label_files, rea
 from labels.taxonomy import Taxonomy, load_taxonomy
 from training.comparison import compare, shared_targets
 from training.dataset import texts_of
-from training.families import HelpFrom
+from training.families import HelpFrom, check_help
 from training.footprint import Footprint, footprints
 from training.help_from import settings_of, taught_by
 from training.model_folder import DEFAULT_MODEL, Model, load_model, save_model
@@ -50,6 +50,7 @@ class Retraining:
         by: who asks.
         why: what for.
         force: promote whatever the rule says.
+        teachers: model folders that a recipe that distils learns from; the champion where there is none.
     """
 
     new: tuple[Path, ...]
@@ -61,6 +62,7 @@ class Retraining:
     rule: Path | None = None
     known: tuple[Path, ...] = ()
     force: bool = False
+    teachers: tuple[Path, ...] = ()
 
 
 def retrain(
@@ -95,6 +97,8 @@ def retrain(
         starting = beside.submit(champion.estimator.load)
         guarded = guarded_targets(rule, champion.taxonomy.ids)
         recipe = load_recipe(asked.recipe) if asked.recipe else champion.recipe
+        if asked.teachers:
+            check_help(recipe, taught=True, started=False)
         taxonomy = load_taxonomy(asked.targets) if asked.targets else champion.taxonomy
         documents = load_corpus(asked.corpus)
         merged = _merged(asked, _labels_of(parent, champion, asked), taxonomy, documents)
@@ -106,7 +110,7 @@ def retrain(
             _refuse_less(data, champion, asked)
             starting.result()
             watch.begin("training the candidate")
-            help_from = _help(recipe, champion, data, labels, asked.corpus, progress)
+            help_from = _help(recipe, champion, asked, data, labels, progress)
             candidate = _candidate(data, recipe, champion, help_from, folder, progress)
             watch.begin("comparing it with the champion")
             shared = shared_targets([candidate, champion])
@@ -212,14 +216,15 @@ def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None
 def _help(
     recipe: Recipe,
     champion: Model,
+    asked: Retraining,
     data: LabelledData,
     labels: Path,
-    corpus: Path | None,
     progress: Progress | None,
 ) -> HelpFrom | None:
     if isinstance(recipe, TunedRecipe) and recipe.distillation:
         # Whoever taught the champion may not be at hand; the champion itself is.
-        return taught_by([champion], recipe, data, [labels], corpus, progress)
+        teachers = [load_model(folder) for folder in asked.teachers] or [champion]
+        return taught_by(teachers, recipe, data, [labels], asked.corpus, progress)
     # What was chosen for the champion is kept: choosing it again takes most of the time and changes little.
     return settings_of(champion) if recipe == champion.recipe else None
 

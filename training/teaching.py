@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labels.errors import StanceError
+from labels.taxonomy import Taxonomy
 from training.dataset import fingerprint
 from training.model_folder import Model
 from training.outcomes import Probabilities, Progress
@@ -27,7 +29,9 @@ class Teaching:
     Attributes:
         texts: each once.
         units: the group of each.
-        probabilities: mean over the teachers, shape (texts, targets, width).
+        probabilities: mean over the teachers that answer a target, shape (texts, targets, width); zeros where none
+            does.
+        known: which targets a teacher answers, shape (targets,).
         teachers: their versions.
         knew: which of them may have learnt what the student holds out, so that its held-out figures flatter.
     """
@@ -35,6 +39,7 @@ class Teaching:
     texts: Sequence[str]
     units: Sequence[str]
     probabilities: Probabilities
+    known: NDArray[np.bool_]
     teachers: Sequence[str]
     knew: Sequence[str]
 
@@ -50,7 +55,7 @@ def teach(
     """Ask the teachers; what they say is kept in the cache folder, so that asking can be interrupted.
 
     Args:
-        teachers: at least one model.
+        teachers: at least one model; of the student's targets each is asked about those that it was taught itself.
         data: what the student is trained on.
         unit_of: sentences, labelled for training or not labelled at all, and the group of each. Variants are made of
             them where that is asked for.
@@ -59,10 +64,12 @@ def teach(
         progress: told how far each teacher is.
 
     Raises:
-        StanceError: a teacher has other targets than the student; or see `kept_probabilities`.
+        StanceError: a teacher was taught none of the student's targets; or see `kept_probabilities`.
     """
-    for teacher in teachers:
-        if teacher.taxonomy.as_dict() != data.taxonomy.as_dict():
+    taxonomy = data.taxonomy
+    places = [_places(teacher.taxonomy, taxonomy) for teacher in teachers]
+    for teacher, shared in zip(teachers, places, strict=True):
+        if not shared:
             raise StanceError(
                 f"the teacher {teacher.version} was trained on other targets than these labels name",
                 field="targets",
@@ -70,14 +77,26 @@ def teach(
             )
     asked = {**unit_of, **variants(unit_of, distillation.variants, recipe.seed)}
     texts, learnt = list(asked), fingerprint(data.part("train"))
-    given = [kept_probabilities(teacher, texts, progress) for teacher in teachers]
+    total, answering = np.zeros((len(texts), len(taxonomy), taxonomy.width)), np.zeros(len(taxonomy), int)
+    for teacher, shared in zip(teachers, places, strict=True):
+        given = kept_probabilities(teacher, texts, progress)
+        for its, ours in shared:
+            outcomes = len(teacher.taxonomy.targets[its].outcomes)
+            total[:, ours, :outcomes] += given[:, its, :outcomes]
+            answering[ours] += 1
     return Teaching(
         texts,
         list(asked.values()),
-        np.mean(given, axis=0),
+        total / np.maximum(answering, 1)[:, None],
+        answering > 0,
         [teacher.version for teacher in teachers],
         [teacher.version for teacher in teachers if not _holds_out_the_same(teacher, recipe, learnt)],
     )
+
+
+def _places(its: Taxonomy, ours: Taxonomy) -> list[tuple[int, int]]:
+    """Where each target that both have stands in the one and in the other."""
+    return [(i, k) for k, target in enumerate(ours) for i, other in enumerate(its) if other == target]
 
 
 def _holds_out_the_same(teacher: Model, student: TunedRecipe, learnt: str) -> bool:

@@ -25,6 +25,10 @@ def retrain(
     why: Why = "new labels",
     by: By,
     recipe: Annotated[str | None, typer.Option(help="Name or file of a recipe. Default: the champion's.")] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model folder to learn from beside the labels; may be repeated. Default: the champion."),
+    ] = None,
     targets: Annotated[
         Path | None, typer.Option("--targets", help="Taxonomy file. Default: the champion's taxonomy.")
     ] = None,
@@ -56,6 +60,7 @@ def retrain(
         rule=rule,
         known=tuple(labels or ()),
         force=force,
+        teachers=tuple(teacher or ()),
     )
     home = home_folder()
     with retraining_lock(home), progress() as report:
