@@ -26,6 +26,7 @@ GENEROUS = 1200
 """Requests a minute where the variable is not set; there is no limit on loopback then."""
 
 _MOST_BUCKETS = 10_000
+_ROUNDING = 1e-9
 
 
 def rate_limit() -> int | None:
@@ -62,10 +63,12 @@ class RateLimits:
         who, now = _who(scope), self._clock()
         fullness, since = self._buckets.pop(who, (limit, now))
         fullness = min(limit, fullness + (now - since) * limit / 60)
-        self._buckets[who] = (fullness - 1 if fullness >= 1 else fullness, now)
+        # Whoever waited as told finds one request there, however the sum was rounded.
+        passes = fullness >= 1 - _ROUNDING
+        self._buckets[who] = (fullness - 1 if passes else fullness, now)
         if len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
-        if fullness < 1:
+        if not passes:
             wait = math.ceil((1 - fullness) * 60 / limit)
             raise RequestError(
                 429,

@@ -57,11 +57,22 @@ def test_it_says_who_says_what(service: TestClient) -> None:
     assert (north["sentences"], north["kind"]) == (2, "state")
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two answers are the same but for the last digit, which may be rounded to either way."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) < 2e-6
+    return bool(one == other)
+
+
 def test_sentences_are_scored_as_they_are_by_themselves(service: TestClient) -> None:
     (document,) = answer(service, TEXT)
     texts = [sentence["text"] for sentence in document["sentences"]]
     alone = service.post("/v1/score", json={"texts": texts}).json()["results"]
-    assert [{"targets": s["targets"], "truncated": s["truncated"]} for s in document["sentences"]] == alone
+    assert alike([{"targets": s["targets"], "truncated": s["truncated"]} for s in document["sentences"]], alone)
 
 
 def test_it_keeps_to_its_document(service: TestClient) -> None:
@@ -74,7 +85,7 @@ def test_it_keeps_to_its_document(service: TestClient) -> None:
 def test_documents_do_not_see_one_another(service: TestClient) -> None:
     other = "Mike Pompeo arrived. The envoy left."
     alone, late = answer(service, TEXT)[0], answer(service, other, "He rejected the sanctions.", TEXT)
-    assert late[2] == alone
+    assert alike(late[2], alone)
     assert late[1]["sentences"][0]["holder"]["name"] is None
 
 

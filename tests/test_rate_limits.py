@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -48,6 +48,7 @@ def test_a_burst_passes_and_a_stream_does_not() -> None:
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 100), max_size=60))
+@example(limit=1, pauses=[16.0, 0.0, 1.047528802576423, 1.9437145746055435, 0.0])
 def test_who_waits_as_told_passes_and_nobody_gets_more_than_the_limit(limit: int, pauses: list[float]) -> None:
     asker = Asker(limit)
     for passed, pause in enumerate(pauses, start=1):

@@ -96,9 +96,7 @@ def retrain(
         # Its encoder starts while labels are read; nearly all of that is not Python.
         starting = beside.submit(champion.estimator.load)
         guarded = guarded_targets(rule, champion.taxonomy.ids)
-        recipe = load_recipe(asked.recipe) if asked.recipe else champion.recipe
-        if asked.teachers:
-            check_help(recipe, taught=True, started=False)
+        recipe = _recipe(asked, champion)
         taxonomy = load_taxonomy(asked.targets) if asked.targets else champion.taxonomy
         documents = load_corpus(asked.corpus)
         merged = _merged(asked, _labels_of(parent, champion, asked), taxonomy, documents)
@@ -199,6 +197,14 @@ def _merged(
             hint="`stance labels merge` says why labels are left out.",
         )
     return merged
+
+
+def _recipe(asked: Retraining, champion: Model) -> Recipe:
+    recipe = load_recipe(asked.recipe) if asked.recipe else champion.recipe
+    # Where none is named and the recipe needs one, the champion teaches.
+    if asked.teachers:
+        check_help(recipe, taught=True, started=False)
+    return recipe
 
 
 def _refuse_less(data: LabelledData, champion: Model, asked: Retraining) -> None:
