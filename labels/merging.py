@@ -108,6 +108,34 @@ def merge(known: Sequence[Record], new: Sequence[Record], texts: Mapping[str, st
     Raises:
         StanceError: an id stands for two sentences, or a place of a document for two texts.
     """
+    merged = _merged_once(known, new, texts)
+    # A record that is left out may have been taken for one of a sentence that another now stands for, and a text
+    # without a document be of either: only what a further merge leaves as it is is done.
+    for _ in new:
+        if not merged.left_out:
+            break
+        again = _merged_once(merged.records, new, texts)
+        if again.records == merged.records:
+            break
+        merged = _both(known, merged, again)
+    return merged
+
+
+def _both(known: Sequence[Record], first: Merged, again: Merged) -> Merged:
+    """What two merges of the same labels, one upon the other, did to the known ones."""
+    added = len(again.records) - len(known)
+    changed = sum(before != now for before, now in zip(known, again.records, strict=False))
+    told = {(conflict.record, conflict.target) for conflict in first.conflicts}
+    return replace(
+        again,
+        added=added,
+        changed=changed,
+        same=again.added + again.changed + again.same - added - changed,
+        conflicts=(*first.conflicts, *(c for c in again.conflicts if (c.record, c.target) not in told)),
+    )
+
+
+def _merged_once(known: Sequence[Record], new: Sequence[Record], texts: Mapping[str, str]) -> Merged:
     sentences, numbers = _numbered(known, new, texts)
     reasons = reasons_to_leave_out(known, new, numbers, sentences)
     taken = [index for index in range(len(new)) if index not in reasons]

@@ -354,6 +354,20 @@ def test_a_document_is_known_by_any_of_its_sentences() -> None:
     assert merged.same == 1
 
 
+def test_a_text_without_a_document_stays_where_a_second_merge_would_put_it() -> None:
+    """Of two sentences of one text, the one that it is first taken for is left out."""
+    new = [
+        _row("m", {"free_meals": "yes"}, LONG, group="council", split="dev"),
+        _row("beside", {"free_meals": "yes"}, "Lunch is free.", group="council"),
+        _row("loose", {}, "Lunch is free.", annotations=[_said("alpha", {"free_meals": "no"})]),
+        _row("placed", {"free_meals": "no"}, ref=_ref("d", "Lunch is free.")),
+    ]
+    once = _merge([], new)
+    assert [record.id for record in once.records] == ["m", "placed"]
+    assert list(_why(once)) == ["beside"]
+    assert merge(once.records, _records(*new), {}).records == once.records
+
+
 # Any labels
 
 TEXTS = ["Lunch is free.", "Lunch  is free.", LONG, NEARLY, "The bell rings at eight.", "Soup."]
