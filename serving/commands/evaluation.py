@@ -30,7 +30,11 @@ from serving.commands.console import (
 Split = Annotated[str, typer.Option(help="Part of the data to score: test or dev.")]
 
 
-@app.command(epilog=example("stance evaluate --model models/mine --labels mine.jsonl --out reports/mine"))
+@app.command(
+    epilog=example(
+        "stance evaluate --model models/mine --labels labels/data/authored.jsonl mine.jsonl --out reports/mine"
+    )
+)
 def evaluate(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for report.html, metrics.json and model-card.md.")],
     model: ModelFolder = None,
