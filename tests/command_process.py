@@ -34,6 +34,9 @@ _IMPORTED = """
 """
 """Libraries only, nothing of the project's; and none, as ONNX Runtime, whose threads a fork would wait for in vain."""
 
+TORCH = "torch transformers peft datasets"
+"""What fine-tuning imports beside them, which takes longer than any tiny training."""
+
 _AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_", "TZ")
 
 
@@ -42,9 +45,13 @@ def _at_the_start(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Commands:
-    """Runs commands in forks of one process; to be closed."""
+    """Runs commands in forks of one process; to be closed.
 
-    def __init__(self) -> None:
+    Args:
+        also: names of further libraries that the process imports.
+    """
+
+    def __init__(self, also: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="stance-commands-")
         self._address = f"{self._folder.name}/socket"
         self._environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -53,7 +60,7 @@ class Commands:
         listener.listen(16)
         # It lives as long as the other end of its input does.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.command_process", str(listener.fileno())],
+            [sys.executable, "-m", "tests.command_process", also, str(listener.fileno())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd=PROJECT,
@@ -158,7 +165,7 @@ def _start(line: socket.socket) -> NoReturn:
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv.pop()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in _IMPORTED.split():
+    for name in [*_IMPORTED.split(), *sys.argv.pop().split()]:
         importlib.import_module(name)
     gc.freeze()
     try:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 from starlette.testclient import TestClient
 
-from tests.command_process import Commands
+from tests.command_process import TORCH, Commands
 
 # BentoML reads these when it is imported; each run of the tests has a home of its own.
 _HOME = tempfile.mkdtemp(prefix="stance-tests-")
@@ -47,6 +47,8 @@ settings.load_profile("stance")
 
 PROJECT = Path(__file__).parents[1]
 
+_started: list[Commands] = []
+
 _LONGEST = """
     model_folder fine_tuning feeds_killed retraining calibration train bench benchmark page evaluate batch_ray jobs_api
     live_model retraining_over_http serve_process registry drift labels notebooks next_notebook agreement api_document
@@ -62,14 +64,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def run_stance(
-    *arguments: str | Path, stdin: str | None = None, cwd: Path = PROJECT, **environment: str
+    *arguments: str | Path,
+    stdin: str | None = None,
+    cwd: Path = PROJECT,
+    with_torch: bool = False,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the console command in a process of its own; `environment` adds variables.
+
+    Whoever trains a network says `with_torch`, and then its import is not waited for each time.
 
     Sets are in one order in all commands of a run: give a PYTHONHASHSEED where two must come to the same.
     """
     given = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
-    commands = _commands()
+    commands = _commands(TORCH if with_torch else "")
     if commands.take(given):
         return commands.run([*map(str, arguments)], stdin, cwd, given, timeout=1500)
     return subprocess.run(
@@ -86,13 +94,14 @@ def run_stance(
 
 
 @functools.cache
-def _commands() -> Commands:
-    return Commands()
+def _commands(also: str) -> Commands:
+    _started.append(Commands(also))
+    return _started[-1]
 
 
 def pytest_unconfigure() -> None:
-    if _commands.cache_info().currsize:
-        _commands().close()
+    for commands in _started:
+        commands.close()
     shutil.rmtree(_HOME, ignore_errors=True)
 
 

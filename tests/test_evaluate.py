@@ -75,6 +75,34 @@ def test_metrics_hold_model_floor_and_agreement_with_intervals(report: Path) -> 
     assert metrics["data"]["floor_trained_on_the_same"] is True
 
 
+def test_without_training_sentences_for_a_target_the_floor_is_left_out_and_it_is_said_so(
+    meals: Path, meals_model: Path, tmp_path: Path
+) -> None:
+    rows = [row for row in meals_records() if row["split"] == "test" or "later_start" not in row["labels"]]
+    recipe = tmp_path / "mild.yaml"
+    recipe.write_text(
+        "name: mild\ntitle: Mild\nfamily: tfidf\nfolds: 3\nheads: {c: [1], balance: [0]}\n", encoding="utf8"
+    )
+    whole, model = meals / "labels.jsonl", tmp_path / "model"
+    done = run_stance(
+        "train", "--labels", whole, "--targets", meals / "targets.yaml", "--recipe", recipe, "--out", model
+    )
+    assert done.returncode == 0, done.stderr
+    labels = write_lines(tmp_path / "labels.jsonl", rows)
+    done = run_stance("evaluate", "--model", model, "--labels", labels, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "no floor: no training sentence in these files was read for later_start;" in " ".join(done.stdout.split())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    schema = json.loads((PROJECT / "training" / "metrics.schema.json").read_text())
+    Draft202012Validator(schema).validate(metrics)
+    assert metrics["data"]["floor_lacks"] == ["later_start"]
+    assert "floor" not in metrics["sets"]["all"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf8")
+    assert "There is no floor" in page
+    assert "none of these was read for Later start" in page
+    assert "floor" not in (tmp_path / "out" / "model-card.md").read_text(encoding="utf8").lower()
+
+
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

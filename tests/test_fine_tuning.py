@@ -35,6 +35,7 @@ RECIPE = {
     "family": "fine-tuned",
     "encoder": "minilm",
     "folds": 3,
+    "held_out_folds": 1,
     "train_only": ["invented"],
     "tuning": {"rank": 4, "epochs": 3, "batch": 8, "learning_rate": 0.003, "head_rate": 2},
 }
@@ -54,7 +55,7 @@ def arguments(meals: Path, recipe: Path, out: Path) -> list[str | Path]:
 @pytest.fixture(scope="module")
 def tuned(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuned")
-    done = run_stance(*arguments(meals, written(folder), folder / "model"))
+    done = run_stance(*arguments(meals, written(folder), folder / "model"), with_torch=True)
     assert done.returncode == 0, done.stderr
     return folder / "model"
 
@@ -63,7 +64,7 @@ def tuned(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def holding_out(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What held a fold out is what answers, so that it never learnt it."""
     folder = tmp_path_factory.mktemp("holding-out")
-    done = run_stance(*arguments(meals, written(folder, refit=False), folder / "model"))
+    done = run_stance(*arguments(meals, written(folder, refit=False), folder / "model"), with_torch=True)
     assert done.returncode == 0, done.stderr
     return folder / "model"
 
@@ -104,7 +105,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(tuned: Path, meals
             first,
             {**kept.metadata(), "done": json.dumps({**done, "seconds": 5000})},
         )
-    done = run_stance(*arguments(meals, recipe, tmp_path / "model"), STANCE_CACHE=str(cache))
+    done = run_stance(*arguments(meals, recipe, tmp_path / "model"), with_torch=True, STANCE_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
     model = load_model(tmp_path / "model")
     assert model.version == load_model(tuned).version
@@ -116,7 +117,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_the_same(tuned: Path, meals
 def test_a_second_training_begins_with_the_first(tuned: Path, meals: Path, tmp_path: Path) -> None:
     small = {**RECIPE["tuning"], "epochs": 1, "learning_rate": 1e-9}
     recipe = written(tmp_path, tuning=small)
-    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--start", tuned)
+    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--start", tuned, with_torch=True)
     assert done.returncode == 0, done.stderr
     texts = ["Lunch is free, the mayor said."]
     learnt = [Adapted.restored(load_model(folder).estimator.tensors()) for folder in (tuned, tmp_path / "m")]
@@ -152,7 +153,7 @@ def test_a_student_follows_its_teacher(
     # A student that is shown no label at all can only know what the teacher says.
     recipe = written(tmp_path, distillation={"label_share": 0.0, "unlabelled": bool(variants), "variants": variants})
     named = holding_out if variants else tuned
-    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--teacher", named)
+    done = run_stance(*arguments(meals, recipe, tmp_path / "m"), "--teacher", named, with_torch=True)
     assert done.returncode == 0, done.stderr
     student, teacher = load_model(tmp_path / "m"), load_model(named)
     assert student.estimator.settings()["teachers"] == [teacher.version]

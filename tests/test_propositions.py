@@ -117,7 +117,7 @@ def strait(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _train(strait: Path, out: Path, *more: str | Path) -> Any:
     given_ = ["--labels", strait / "labels.jsonl", "--targets", strait / "targets.yaml"]
     given_ += ["--wordings", strait / "wordings.yaml", "--recipe", strait / "recipe.yaml", "--out", out, *more]
-    return run_stance("propositions", "train", *given_)
+    return run_stance("propositions", "train", *given_, with_torch=True)
 
 
 @pytest.fixture(scope="module")

@@ -56,13 +56,13 @@ def champion_of(home: Path) -> str:
     return champion.version
 
 
-def retrain(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def retrain(home: Path, *arguments: str | Path, with_torch: bool = False) -> subprocess.CompletedProcess[str]:
     # Two tiny models take fractions of a millisecond, and whatever else the machine does is longer.
     lenient = home.parent / "rule.yaml"
     rule = {"targets": {"margin": 0.03}, "overall": {}, "calibration": {"margin": 0.5}, "size": {"megabytes": 50}}
     lenient.write_text(yaml.safe_dump(rule))
     given = () if "--rule" in arguments else ("--rule", lenient)
-    return run_stance("retrain", *arguments, *given, "--by", "a test", STANCE_HOME=str(home))
+    return run_stance("retrain", *arguments, *given, "--by", "a test", with_torch=with_torch, STANCE_HOME=str(home))
 
 
 def new_rows(split: str = "train") -> Rows:
@@ -228,6 +228,7 @@ def distilling(folder: Path, *, epochs: int = 1, **distillation: float) -> Path:
         "family": "fine-tuned",
         "encoder": "minilm",
         "folds": 3,
+        "held_out_folds": 1,
         "tuning": {"rank": 2, "epochs": epochs, "batch": 16, "learning_rate": 0.003},
         "distillation": distillation,
     }
@@ -248,7 +249,7 @@ def test_by_a_recipe_that_distils_the_champion_teaches(home: Path, tmp_path: Pat
     before = champion_of(home)
     labels = write_lines(tmp_path / "new.jsonl", new_rows())
     recipe = distilling(tmp_path, label_share=0.5, variants=1)
-    candidate = candidate_of(home, retrain(home, labels, "--json", "--recipe", recipe))
+    candidate = candidate_of(home, retrain(home, labels, "--json", "--recipe", recipe, with_torch=True))
     assert candidate.estimator.settings()["teachers"] == [before]
     assert before in candidate.metrics["method"]
 
@@ -260,7 +261,7 @@ def test_what_a_teacher_was_not_taught_is_learnt_from_labels(home: Path, meals_m
     # Of what the teacher knows nothing but the teacher is listened to.
     recipe = distilling(tmp_path, epochs=4, label_share=0.0)
     options = ["--recipe", recipe, "--targets", targets, "--teacher", meals_model, "--json"]
-    candidate = candidate_of(home, retrain(home, labels, *options))
+    candidate = candidate_of(home, retrain(home, labels, *options, with_torch=True))
     assert candidate.estimator.settings()["teachers"] == [load_model(meals_model).version]
     texts = ["The cook of F wants a longer break at noon.", "The cook of F would cut the break at noon short."]
     longer, shorter = candidate.estimator.predict(texts).probabilities[:, candidate.taxonomy.ids.index("breaks")]

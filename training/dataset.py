@@ -97,3 +97,8 @@ def class_counts(outcomes: Outcomes, taxonomy: Taxonomy) -> dict[str, dict[str, 
         }
         for target, column in zip(taxonomy, outcomes.T, strict=True)
     }
+
+
+def never_read(outcomes: Outcomes, taxonomy: Taxonomy) -> list[str]:
+    """Ids of the targets that none of the sentences was read for: nothing can be learnt of them."""
+    return [target.id for target, column in zip(taxonomy, outcomes.T, strict=True) if (column == NOT_READ).all()]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labels.errors import StanceError
 from training.confident_errors import confident_errors
 from training.contrast import contrast_of
-from training.dataset import class_counts, column, fingerprint, outcome_matrix, texts_of, units_of
+from training.dataset import class_counts, column, fingerprint, never_read, outcome_matrix, texts_of, units_of
 from training.floor import floor_of
 from training.metrics import Confusion, confusion
 from training.model_folder import Model
@@ -37,7 +37,7 @@ def evaluate(
     """Score a model on one part of the data.
 
     Sentences whose text or group the model was trained on are left out and counted. The floor is trained on the part
-    `train` of the same data. Two sets are reported: all sentences, and those that two annotators labelled
+    `train` of the same data, or left out and the targets named that no sentence of it was read for. Two sets are reported: all sentences, and those that two annotators labelled
     independently; for the latter also how far these two agree, by the same figures (one taken as the other's
     prediction), which no classifier trained on their labels can be expected to pass. Probabilities, slices and errors
     are of all sentences.
@@ -63,8 +63,9 @@ def evaluate(
     taxonomy, seed = model.taxonomy, model.recipe.seed
     gold, units = outcome_matrix(part, taxonomy), units_of(part)
     given = scored_by(model, texts_of(part), progress)
-    with_floor = model.recipe.name != FLOOR_RECIPE and len(training) > 0
-    floor = floor_of(data, progress) if with_floor else None
+    is_floor = model.recipe.name == FLOOR_RECIPE
+    lacking = [] if is_floor else never_read(outcome_matrix(training, taxonomy), taxonomy)
+    floor = None if is_floor or lacking else floor_of(data, progress)
     outcomes = {"model": given.outcomes}
     if floor:
         outcomes["floor"] = scored_by(floor, texts_of(part)).outcomes
@@ -78,6 +79,7 @@ def evaluate(
             "left_out_as_trained_on": len(whole) - len(kept),
             "missing": {"records": data.missing.total(), "documents": len(data.missing)},
             "floor_trained_on_the_same": fingerprint(training) == model.data["fingerprint"],
+            **({"floor_lacks": lacking} if lacking else {}),
             "classes": class_counts(gold, taxonomy),
         },
         "sets": _sets(part, gold, outcomes, model),

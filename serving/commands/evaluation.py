@@ -82,6 +82,12 @@ def evaluate(
     for name, figures in metrics["sets"].items():
         title = f"{'Twice-labelled' if name == 'twice' else 'All'} {split} sentences: {figures['sentences']}"
         out.print(figures_table(title, figures["model"], figures.get("floor"), figures.get("agreement")))
+    if lacking := metrics["data"].get("floor_lacks"):
+        out.print(
+            f"no floor: no training sentence in these files was read for {', '.join(lacking)}; "
+            "name the files (and --corpus) that the model was trained on, too",
+            markup=False,
+        )
     if worst := metrics["slices"]["worst"]:
         from training.pages import interval
         from training.slices import DIMENSIONS
