@@ -13,7 +13,7 @@ from tests.killed_process import driven
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = 20
+MOMENTS = 10
 
 DRIVER = """
 import json, os, random, shutil, signal, sqlite3, sys

@@ -37,10 +37,10 @@ def evaluate(
     """Score a model on one part of the data.
 
     Sentences whose text or group the model was trained on are left out and counted. The floor is trained on the part
-    `train` of the same data, or left out and the targets named that no sentence of it was read for. Two sets are reported: all sentences, and those that two annotators labelled
-    independently; for the latter also how far these two agree, by the same figures (one taken as the other's
-    prediction), which no classifier trained on their labels can be expected to pass. Probabilities, slices and errors
-    are of all sentences.
+    `train` of the same data; it is left out, and `floor_lacks` names the targets, where no sentence of that part was
+    read for some. Two sets are reported: all sentences, and those that two annotators labelled independently; for the
+    latter also how far these two agree, by the same figures (one taken as the other's prediction), which no classifier
+    trained on their labels can be expected to pass. Probabilities, slices and errors are of all sentences.
 
     Args:
         contrast: sets of sentences that differ in one thing, see `training.contrast`.
