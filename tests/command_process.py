@@ -30,14 +30,17 @@ PROJECT = Path(__file__).parents[1]
 _IMPORTED = """
     numpy scipy.optimize scipy.sparse scipy.special scipy.stats sklearn.feature_extraction.text sklearn.isotonic
     sklearn.linear_model sklearn.preprocessing joblib tokenizers safetensors.numpy threadpoolctl
-    pydantic yaml httpx psutil platformdirs typer rich.console rich.progress rich.table
+    pydantic.main pydantic.fields pydantic.types pydantic.type_adapter pydantic.plugin._loader
+    starlette.requests starlette.responses yaml httpx psutil platformdirs sqlite3
+    typer rich.console rich.markdown rich.progress rich.table
+    datasets jinja2 matplotlib.figure matplotlib.backends.backend_svg
 """
 """Libraries only, nothing of the project's; and none, as ONNX Runtime, whose threads a fork would wait for in vain."""
 
-TORCH = "torch transformers peft datasets"
+TORCH = "torch transformers peft"
 """What fine-tuning imports beside them, which takes longer than any tiny training."""
 
-_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_", "TZ")
+_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "OPENBLAS_", "MKL_", "LD_", "HF_", "TZ")
 
 
 def _at_the_start(environment: Mapping[str, str]) -> dict[str, str]:

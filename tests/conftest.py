@@ -31,6 +31,9 @@ os.environ |= {
 # Whatever is trained here is tiny: more threads than one wait for each other, and fight with the other workers'.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
     os.environ.setdefault(_name, "1")
+# Hundreds of processes would each compile all modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Whoever runs the tests may have settings of their own.
 for _name in [
     name

@@ -79,8 +79,12 @@ def evaluate(
         return
     for path in written:
         out.print(f"wrote {path}")
+    _print_evaluation(metrics)
+
+
+def _print_evaluation(metrics: Mapping[str, Any]) -> None:
     for name, figures in metrics["sets"].items():
-        title = f"{'Twice-labelled' if name == 'twice' else 'All'} {split} sentences: {figures['sentences']}"
+        title = f"{'Twice-labelled' if name == 'twice' else 'All'} {metrics['split']} sentences: {figures['sentences']}"
         out.print(figures_table(title, figures["model"], figures.get("floor"), figures.get("agreement")))
     if lacking := metrics["data"].get("floor_lacks"):
         out.print(
