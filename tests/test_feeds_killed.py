@@ -13,7 +13,7 @@ from tests.killed_process import driven
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = 10
+MOMENTS = 8
 
 DRIVER = """
 import json, os, random, shutil, signal, sqlite3, sys
