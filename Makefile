@@ -6,7 +6,11 @@ BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving-installed
 DEVELOPMENT := $(VENV)/.development-installed
 FEED_FILES := $(abspath $(VENV))/feed-files-$(shell sed -n 's/^feedparser==//p' constraints.txt)
-TESTS = STANCE_FEED_FILES=$$(ls -d $(FEED_FILES) 2>/dev/null) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# On two cores: the third fills in while others wait for a service, a kill or a poll.
+WORKERS ?= 3
+SUITE = pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+GIVEN = STANCE_FEED_FILES=$$(ls -d $(FEED_FILES) 2>/dev/null)
+TESTS = $(GIVEN) $(BIN)/$(SUITE)
 
 .PHONY: help serve larger test fast docs lint types format hooks coverage bench report browser postgres feed-files audit graph clean
 
@@ -42,9 +46,9 @@ format: $(DEVELOPMENT)  ## mend what ruff can mend
 hooks: $(DEVELOPMENT)  ## the checks of lint and types before each commit
 	$(BIN)/pre-commit install
 
-coverage: $(DEVELOPMENT)  ## branches that the tests that are not slow go through
+coverage: $(DEVELOPMENT)  ## branches that the whole test suite goes through
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not slow"
+	$(GIVEN) $(BIN)/coverage run -m $(SUITE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

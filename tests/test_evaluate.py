@@ -91,7 +91,9 @@ def test_without_training_sentences_for_a_target_the_floor_is_left_out_and_it_is
     labels = write_lines(tmp_path / "labels.jsonl", rows)
     done = run_stance("evaluate", "--model", model, "--labels", labels, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "no floor: no training sentence in these files was read for later_start;" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "no floor: no training sentence in these files was read for later_start;" in said
+    assert "2 documents say little, and intervals from so few come out too narrow" in said
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     schema = json.loads((PROJECT / "training" / "metrics.schema.json").read_text())
     Draft202012Validator(schema).validate(metrics)
@@ -99,6 +101,7 @@ def test_without_training_sentences_for_a_target_the_floor_is_left_out_and_it_is
     assert "floor" not in metrics["sets"]["all"]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf8")
     assert "There is no floor" in page
+    assert "So few documents say little" in page
     assert "none of these was read for Later start" in page
     assert "floor" not in (tmp_path / "out" / "model-card.md").read_text(encoding="utf8").lower()
 

@@ -150,7 +150,7 @@ def test_the_floor_of_the_report_can_be_made_again(shared_corpus: Path) -> None:
     shown = shown_report()["sets"]["all"]["floor"]["targets"][only.ids[0]]
     assert found["read"] == shown["read"] == len(data.part("test"))
     for figure in ("macro_f1", "pole_f1"):
-        assert found[figure]["value"] == pytest.approx(shown[figure]["value"], abs=0.01), figure
+        assert found[figure]["value"] == pytest.approx(shown[figure]["value"], abs=0.02), figure
 
 
 def test_labels_of_the_test_part_stay_out_of_the_shipped_model() -> None:

@@ -23,11 +23,15 @@ TEMPLATES = jinja2.Environment(
 )
 
 
+UNDEFINED = "–"
+"""What stands for a figure that cannot be computed, because the sentences hold nothing of the kind."""
+
+
 def interval(figure: Mapping[str, float | None], digits: int = 2) -> str:
     """A figure with its 95% interval, or a dash where it is undefined."""
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None:
-        return "–"
+        return UNDEFINED
     if low is None or high is None:
         return f"{value:z.{digits}f}"
     return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
@@ -35,7 +39,7 @@ def interval(figure: Mapping[str, float | None], digits: int = 2) -> str:
 
 def plain(value: float | None, digits: int = 3) -> str:
     """A figure, or a dash where it is undefined."""
-    return "–" if value is None else f"{value:z.{digits}f}"
+    return UNDEFINED if value is None else f"{value:z.{digits}f}"
 
 
 TEMPLATES.filters |= {"interval": interval, "plain": plain}

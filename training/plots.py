@@ -102,7 +102,7 @@ def figures_by_target(given: Mapping[str, Any], titles: Mapping[str, str]) -> st
             panel.set_xlabel(label)
             grid(panel, "x")
         panels[0].set_yticks(range(len(titles)), list(titles.values()))
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(titles) - 0.5, -0.5)  # rows without a figure have their place too
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=len(shown), bbox_to_anchor=(0.5, 0.97))
         figure.tight_layout()

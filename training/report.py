@@ -18,6 +18,7 @@ from training.model_card import model_card
 from training.pages import OVERALL_TITLES, TEMPLATES
 from training.plots import confusion_matrices, differences_by_target, figures_by_target, learning_curve
 from training.probability_plots import reliability_diagrams, risk_coverage_curves
+from training.resampling import TOO_FEW_GROUPS
 from training.slices import DIMENSIONS, FEW_GROUPS, FEW_SENTENCES, SUPPORT
 
 
@@ -46,6 +47,7 @@ def write_report(metrics: Mapping[str, Any], folder: Path, texts: Mapping[str, s
         "systems": [name for name in ("model", "floor", "agreement") if name in metrics["sets"][main]],
         "licences": label_licences(),
         "dimensions": {key: title for key, (title, _) in DIMENSIONS.items()},
+        "too_few_documents": metrics["sets"]["all"]["model"]["groups"] < TOO_FEW_GROUPS,
         "few": {"sentences": FEW_SENTENCES, "groups": FEW_GROUPS, "support": SUPPORT},
         "texts": texts,
     }

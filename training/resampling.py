@@ -15,6 +15,9 @@ Figure = Mapping[str, float | None]
 
 RESAMPLES = 1000
 
+TOO_FEW_GROUPS = 20
+"""Intervals from fewer groups come out too narrow (Cameron, Gelbach & Miller 2008 find it with five to thirty)."""
+
 
 def draws(groups: int, *, resamples: int, seed: int) -> NDArray[np.int64]:
     """How often each group is drawn in each resample; shape (resamples, groups).

@@ -271,8 +271,10 @@ def figures_table(
     agreement: Mapping[str, Any] | None = None,
 ) -> Table:
     """Targets and what stands for all of them, a pair of columns a system."""
-    from training.pages import OVERALL_TITLES, interval
+    from training.pages import OVERALL_TITLES, UNDEFINED, interval
+    from training.resampling import TOO_FEW_GROUPS
 
+    undefined = False
     given = {name: of for name, of in (("model", model), ("floor", floor), ("agreement", agreement)) if of}
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("target")
@@ -281,10 +283,19 @@ def figures_table(
         table.add_column("F_avg", justify="right")
     for target_id in model["targets"]:
         figures = [of["targets"][target_id][name] for of in given.values() for name in ("macro_f1", "pole_f1")]
-        table.add_row(target_id, *map(interval, figures), end_section=target_id == list(model["targets"])[-1])
+        cells = [interval(figure) for figure in figures]
+        table.add_row(target_id, *cells, end_section=target_id == list(model["targets"])[-1])
+        undefined = undefined or UNDEFINED in cells
     for key, heading in OVERALL_TITLES.items():
         # Each stands under the column that it is the mean of; the pairs have a measure of their own.
         cells = [interval(of["overall"][key]) for of in given.values()]
         second = key == "issue_pole_f1"
         table.add_row(heading, *(text for cell in cells for text in (("", cell) if second else (cell, ""))))
+        undefined = undefined or UNDEFINED in cells
+    notes = [f"{UNDEFINED} undefined: these sentences hold too few labels for it"] if undefined else []
+    if model["groups"] < TOO_FEW_GROUPS:
+        documents = "document says" if model["groups"] == 1 else "documents say"
+        notes.append(f"{model['groups']} {documents} little, and intervals from so few come out too narrow")
+    if notes:
+        table.caption, table.caption_justify = "\n".join(notes), "left"
     return table

@@ -148,7 +148,11 @@ def _note_never_sure(answers: Mapping[str, Any]) -> None:
     for kind, named in (("unrelated", '"unrelated"'), ("touched", 'anything but "unrelated"')):
         unsure = [k for k, figures in answers.items() if figures["abstention"][kind]["threshold"] is None]
         if unsure:
-            err.print(f"note: not sure enough whenever it answers {named}: {', '.join(unsure)}.", markup=False)
+            err.print(
+                f"note: always marked as not sure enough when it answers {named}, because held-out sentences do not "
+                f"show that this is right often enough: {', '.join(unsure)}.",
+                markup=False,
+            )
     for target_id, figures in answers.items():
         poles = figures["decision"].get("poles", {})
         if never := [pole for pole, of in poles.items() if of["threshold"] is None]:
