@@ -65,10 +65,12 @@ def driven(driver: str, folder: Path, *arguments: object) -> list[dict[str, Any]
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     (folder / "driver.py").write_text(driver)
+    # What is killed at any moment would leave halves of coverage's own files too, and wait for them.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
         list(map(str, [sys.executable, folder / "driver.py", *arguments, seed])),
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)},
+        env={**inherited, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,

@@ -82,6 +82,21 @@ def test_two_models_on_the_same_sentences(meals: Path, meals_model: Path, mild: 
     assert not any(row["text"] in page for row in tested)
 
 
+def test_for_people_it_says_the_same(meals: Path, meals_model: Path, mild: Path, tmp_path: Path) -> None:
+    asked = ["compare", meals_model, mild, "--labels", meals / "labels.jsonl"]
+    compared = json.loads(run_stance(*asked, "--json").stdout)
+    done = run_stance(*asked, "--out", tmp_path / "out", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[0] == f"wrote {tmp_path / 'out' / 'comparison.html'}"
+    rows = {line.split("  ")[0]: line for line in lines}
+    for target_id, minus in compared["a_minus_b"]["targets"].items():
+        assert f"{minus['macro_f1']['value']:.2f} [{minus['macro_f1']['low']:.2f}, " in rows[target_id]
+        assert rows[target_id].endswith(f"{compared['mcnemar'][target_id]['p_holm']:.3f}")
+    assert f"{compared['a']['overall']['issue_side_f1']['value']:.2f} [" in rows["(issue, side) micro-F1"]
+    assert lines[-1] == f"on opposite sides: {len(compared['changed_sides'])} answers"
+
+
 def test_what_either_was_trained_on_is_left_out(meals: Path, meals_model: Path, mild: Path, tmp_path: Path) -> None:
     rows = meals_records()
     tested = sum(row["split"] == "test" for row in rows)

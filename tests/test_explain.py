@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from starlette.testclient import TestClient
 
 import serving.explaining
@@ -23,7 +24,7 @@ from serving.schema import MAX_CHARACTERS, MAX_EXPLAINED, TextExplanation
 from serving.scoring import score_texts
 from tests.conftest import in_minutes, run_stance, write_lines
 from training.explanation import MOST_PIECES, Explanation, explain, without, words_in
-from training.model_folder import Model, load_model, save_model
+from training.model_folder import DEFAULT_MODEL, Model, load_model, save_model
 from training.nearest import CODEBOOK_SOURCE, Examples, index_examples, read_examples, with_vectors
 
 TARGETS = """\
@@ -120,6 +121,40 @@ def test_for_people_it_says_the_same(known: Path) -> None:
     near = said[said.index("nearest labelled sentences") + 1 :]
     assert "condemned the canteen" in near[0]
     assert near[1].split() == ["canteen", "bad"]
+
+
+def test_for_people_the_model_that_ships_names_rule_and_definition(shipped: Model, worked: Examples) -> None:
+    ruled = [example for example in worked.examples if "posture" in example.rules]
+    given_ = score_texts(shipped, [example.text for example in ruled], ["posture"])
+    labels = [result["targets"]["posture"]["label"] for result in given_]
+    example, label = next(
+        (each, label) for each, label in zip(ruled, labels, strict=True) if label == each.labels["posture"]
+    )
+    done = run_stance("explain", example.text, "--target", "posture")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert f" posture: {label}, score " in said
+    assert f" {label}: the sentence " in said
+    rule = example.rules["posture"]
+    assert f" rule {rule.number}: {rule.text} as in: {example.text}" in said
+    long = "The choir sang on Monday and the baker sold bread. " * 40
+    done = run_stance("explain", long, "--target", "troop_withdrawal")
+    assert done.returncode == 0, done.stderr
+    assert "words at a time were left out" in done.stdout
+    assert "only its beginning was read" in done.stdout
+    assert "no word by itself carries it" in run_stance("explain", "Snow.", "--target", "troop_withdrawal").stdout
+
+
+@pytest.mark.slow
+def test_the_vectors_that_ship_can_be_made_again(tmp_path: Path) -> None:
+    done = run_stance("examples", "--out", tmp_path / "model")
+    assert done.returncode == 0, done.stderr
+    again, shipped = (load_file(folder / "examples.safetensors") for folder in (tmp_path / "model", DEFAULT_MODEL))
+    assert again.keys() == shipped.keys()
+    for name, kept in shipped.items():
+        # Another processor rounds otherwise: by one of the 255 steps of a vector.
+        away = 1 if kept.dtype == np.int8 else 1e-6
+        np.testing.assert_allclose(again[name].astype(float), kept.astype(float), rtol=0, atol=away)
 
 
 def test_a_contribution_is_the_score_with_it_less_the_score_without(model: Model) -> None:
@@ -331,6 +366,9 @@ def test_faithfulness_of_a_model_whose_words_are_known(known: Path) -> None:
     assert overall["scores"] + figures["nothing_named"] == figures["sentences"]
     again = run_stance("faithfulness", *arguments, "--json")
     assert again.stdout == done.stdout
+    table = run_stance("faithfulness", *arguments, COLUMNS="200").stdout
+    (row,) = (line for line in table.splitlines() if line.strip().startswith("overall"))
+    assert f"{overall['named']['value']:.2f} [" in row
     other = run_stance("faithfulness", *arguments, "--split", "dev")
     assert other.returncode == 1
     assert "no sentence of the part 'dev' is in the label files" in other.stderr

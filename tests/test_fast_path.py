@@ -196,6 +196,12 @@ def test_figures_are_of_the_test_part(town: Path) -> None:
     lost = figures["macro_f1"]["model"] - figures["macro_f1"]["with_fast_path"]
     assert figures["lost"]["value"] == pytest.approx(lost, abs=2e-4)
     assert 0 < figures["fast"]["value"] <= 1
+    done = run_stance("fast-path", "evaluate", "--model", town / "fast", "--labels", town / "labels.jsonl")
+    assert done.returncode == 0, done.stderr
+    title, *rows = done.stdout.splitlines()
+    assert title == f"Sentences of the part 'test': {figures['sentences']} of 3 groups"
+    fast = next(row for row in rows if "answered by the fast path, %" in row)
+    assert f" {100 * figures['fast']['value']:.2f} [" in fast
 
 
 _RANDOM = np.random.default_rng(0)

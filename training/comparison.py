@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from labels.errors import StanceError
 from labels.taxonomy import Taxonomy
@@ -141,10 +141,9 @@ def mcnemar(gold: Outcomes, first: Given, second: Given, taxonomy: Taxonomy) -> 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
     """Two-sided exact p: were both as good, each sentence that only one has right would be a toss of a coin."""
-    n, fewer = only_first + only_second, min(only_first, only_second)
-    # Whole numbers until the end: a float would overflow at some thousand sentences.
-    tail: int = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, float(2 * tail / 2**n))
+    if only_first == only_second:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
 def holm(p: Sequence[float]) -> list[float]:
