@@ -222,8 +222,16 @@ def _labelled() -> Iterator[tuple[str, str | None, str]]:
             yield from ((form.format(who), label, f"article-{(i + number) % 7}") for i, who in enumerate(WHO))
 
 
+@pytest.fixture(scope="module")
+def for_tools(meals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with files of other tools."""
+    folder = tmp_path_factory.mktemp("tools")
+    _convert_for_tools(folder, meals / "targets.yaml")
+    return folder
+
+
 @pytest.fixture
-def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
+def desk(tmp_path: Path, meals: Path, meals_model: Path, for_tools: Path) -> Path:
     """A folder with the files that the pages speak of."""
     taxonomy = load_taxonomy()
     sentences = [text for text, _, _ in _labelled()][:6]
@@ -258,7 +266,7 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
     with open_store(tmp_path / "store.sqlite") as store:
         at = datetime(2026, 3, 1, tzinfo=UTC)
         store.add(Label("a", "r", {"free_meals": "no"}, "alpha", at=at, text="The bus driver pays for his lunch."))
-    _convert_for_tools(tmp_path)
+    shutil.copytree(for_tools, tmp_path, dirs_exist_ok=True)
 
     (tmp_path / "feed.txt").write_text("\n".join(sentences))
     write_lines(tmp_path / "feed.jsonl", ({"text": text} for text in sentences))
@@ -280,8 +288,8 @@ def desk(tmp_path: Path, meals: Path, meals_model: Path) -> Path:
     return tmp_path
 
 
-def _convert_for_tools(folder: Path) -> None:
-    targets = ("--targets", folder / "my-targets.yaml")
+def _convert_for_tools(folder: Path, taxonomy: Path) -> None:
+    targets = ("--targets", taxonomy)
     write_lines(
         folder / "t.jsonl",
         [{"id": "t", "text": "The tram is free for whoever eats at school.", "labels": {"free_meals": "yes"}}],

@@ -13,7 +13,7 @@ from tests.killed_process import driven
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = 12
+MOMENTS = 8
 
 DRIVER = """
 import json, os, random, shutil, signal, sqlite3, sys
@@ -138,7 +138,7 @@ def test_a_kill_of_the_command_loses_nothing_and_doubles_nothing(folder_in_memor
     assert whole["planned"] == whole["other files"] == whole["waiting"] == []
     # In reader's database as well as in the state and in files of scores.
     steps = {line["killed at"].split()[0] for line in said if "killed at" in line}
-    assert len(steps) > 2
+    assert len(steps) > 1
     found = [line for line in said if "step" in line]
     assert len(found) == MOMENTS
     for line in found:

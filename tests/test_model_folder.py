@@ -142,8 +142,8 @@ def test_the_report_can_be_made_again(shared_corpus: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.corpus
 def test_the_floor_of_the_report_can_be_made_again(shared_corpus: Path) -> None:
-    # One of its targets: the words are the same for all, and each has a classifier of its own.
-    only = Taxonomy(load_taxonomy().targets[:1])
+    # The quickest of its targets: the words are the same for all, and each has a classifier of its own.
+    only = Taxonomy(tuple(target for target in load_taxonomy() if target.id == "troop_withdrawal"))
     data = read_labelled(default_label_files(), only, shared_corpus, skip_unknown_targets=True)
     floor = train(data, load_recipe("floor"))
     (found,) = evaluate(floor, data)["sets"]["all"]["model"]["targets"].values()
