@@ -338,7 +338,7 @@ say(expected=in_a_process(looked_at)[1])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 15), ("postgresql", 6)])
+@pytest.mark.parametrize(("kind", "moments"), [("sqlite", 10), ("postgresql", 6)])
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     kind: str, moments: int, request: pytest.FixtureRequest, folder_in_memory: Path, meals_model: Path
 ) -> None:
